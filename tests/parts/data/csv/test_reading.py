@@ -36,13 +36,36 @@ def read(content: bytes, chunk: int) -> Any:
     return [[repr(cell) for cell in column] for column in columns], found.failure and found.failure.problems
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(CELLS), min_size=3, max_size=3), min_size=1, max_size=9), st.integers(0, 3),
-       st.sampled_from(["\n", "\r\n", "\r"]), st.sampled_from(["", "\n", "\n\n"]), st.integers(1, 4))  # fmt: skip
+FILES = (
+    st.lists(st.lists(st.sampled_from(CELLS), min_size=3, max_size=3), min_size=1, max_size=9),
+    st.integers(0, 3),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["", "\n", "\n\n"]),
+    st.integers(1, 4),
+)
+"""Rows, how many plain ones stand before them, ends of lines, the end of the file, and rows read at a time."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(*FILES)
 def test_lines_as_they_stand_are_read_as_the_csv_module_reads_them(
     rows: list[list[str]], plain: int, end: str, tail: str, chunk: int
 ) -> None:
-    """Also where the first `plain` rows, by which columns are taken for numbers, say nothing of the later ones."""
+    both_ways(rows, plain, end, tail, chunk)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None)
+@given(*FILES)
+def test_many_files_are_read_as_the_csv_module_reads_them(
+    rows: list[list[str]], plain: int, end: str, tail: str, chunk: int
+) -> None:
+    both_ways(rows, plain, end, tail, chunk)
+
+
+def both_ways(rows: list[list[str]], plain: int, end: str, tail: str, chunk: int) -> None:
+    """Asserts the law, also where the first `plain` rows, by which columns are taken for numbers, say nothing of the
+    later ones."""
     lines = ["a,b,y", *["1,2,3"] * plain, *map(",".join, rows)]
     content = (end.join(lines) + tail).encode()
     with pytest.MonkeyPatch.context() as patch:
