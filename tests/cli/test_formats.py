@@ -88,6 +88,20 @@ def test_numbers_that_stand_for_no_value(lab: Lab) -> None:
     assert "write `columns: {x: {missing_values: [-999]}}`" in done
 
 
+def test_numbers_that_are_names_are_text_unless_the_command_says_otherwise(lab: Lab) -> None:
+    zips = [12134, 10001, 94105, 60601, 73301]
+    lab.write("a.csv", "zip,y\n" + "".join(f"{zips[i % 5]},{i % 5 * 7 % 5 + i / 1000}\n" for i in range(200)))
+    lab.good("init", "a.csv", "--target", "y")
+    text = Path("a.yaml").read_text()
+    assert "zip: {kind: text}" in text
+    assert "# `zip`: 5 different numbers of 5 digits that come back look like names, and are read as text" in text
+    (column,) = json.loads(lab.good("check", "a.yaml", "--json").out)["columns"]
+    assert (column["kind"], column["categories"]) == ("text", 5)
+    lab.good("init", "a.csv", "--target", "y", "--number", "zip", "--force")
+    (column,) = json.loads(lab.good("check", "a.yaml", "--json").out)["columns"]
+    assert column["kind"] == "number"
+
+
 def test_dates_that_are_open_are_settled_by_what_the_error_says(lab: Lab) -> None:
     lab.write("a.csv", "when,y\n" + "".join(f"{1 + i % 12:02d}/{1 + i % 9:02d}/2020,{i}\n" for i in range(60)))
     refused = lab.run("init", "a.csv", "--target", "y")
