@@ -1,18 +1,17 @@
 """What in a table may spoil the judgement of a model: rows that belong together, a column that says which are test, an
-input that gives the target away, rows in the order of time, rows that stand there twice."""
-
-from __future__ import annotations
+input that gives the target away, rows in the order of time."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from bpcli.config.data import Data
+from bpcli.config.dump import flow
 from bpcli.family import Array, Table
 from bpcli.records.training import Problem
+from bpcli.studies.dataset.coded_columns import CodedColumn, some_rows
 from bpcli.studies.dataset.split import SPLIT_NAMES
 
 MIN_GROUPS = 10  # different values of a column that may name who or what the rows are of
@@ -21,17 +20,15 @@ MIN_ATTRIBUTE_VALUES = 5  # different values of a column that groups share
 MIN_ROWS = 40  # of fewer, no relation between columns is told from chance
 GIVEN_AWAY = 0.995  # of the target's spread, or of the rows, that one input explains before it is named
 MIN_FILLED = 10  # rows with a value, and without, before gaps are held against classes
-MAX_SORTED = 100_000  # rows, evenly apart, in which relations are looked for
 MORE_CODES = 8  # values that a column has beyond two for each class, at most, where it may be the class by other names
 MIN_TIMES = 20  # different times
-MAX_CLASSES = 20  # different whole numbers or values of a target that are looked at as classes
 LOG_CHANCE = -14.0  # the logarithm of the chance, below which gaps are no accident
 ENTITY = re.compile(
     r"(?:patient|subject|person|participant|user|customer|client|member|student|speaker|animal|device|household|"
     r"session|account|employee|player|donor|respondent)s?",
     re.I,
 )
-IDENTIFIER = re.compile(r".*(?:[_\s.-](?:id|no|nr|key|uuid)|[a-z](?:Id|ID)|^id|^uuid)$|.*(?:_id|Id)_.*", re.I)
+IDENTIFIER = re.compile(r"(?:.*[_\s.-])?(?i:id|uuid)(?:[_\s.-].*)?|.*[a-z](?:Id|ID)")
 TIME = re.compile(r"(?:.*[_\s.])?(?:date|time|timestamp|datetime|day|year)", re.I)
 
 
@@ -54,13 +51,15 @@ class Hazard:
     @property
     def place(self) -> str:
         """Where in a config the line belongs."""
-        return "under `data.train`" if self.drop else "under `data`"
+        if self.drop:
+            return "under `data.train`"
+        return "under `data`" + (" in place of `validation` and `test`" if self.split[0] == "column" else "")
 
     @property
     def remedy(self) -> str:
         """The line to write into a config."""
         key, column = self.split
-        return f"`drop: [{self.drop}]`" if self.drop else f"`split: {{{key}: {column}}}`" if key else ""
+        return f"`drop: {flow([self.drop])}`" if self.drop else f"`split: {flow({key: column})}`" if key else ""
 
 
 def hazards(table: Table, inputs: Collection[str] | None = None) -> tuple[Hazard, ...]:
@@ -68,13 +67,18 @@ def hazards(table: Table, inputs: Collection[str] | None = None) -> tuple[Hazard
     columns only `inputs` (all) may give the target away; rows may belong together by others, too."""
     if not table.order or table.target is None or table.rows < MIN_ROWS:
         return ()
-    rows = slice(None, None, max(1, table.rows // MAX_SORTED))
-    columns = {name: _Column.of(table, name, rows) for name in table.order}
-    target = _Column.of_target(table, rows)
-    found = [*_split_names(table), *_groups(columns, target), *_times(columns)]
+    rows = some_rows(table)
+    columns = {name: CodedColumn.of(table, name, rows) for name in table.order}
+    target = CodedColumn.of_target(table, rows)
+    whole = [CodedColumn.of(table, c.name, slice(None)) for c in columns.values() if rows.step > 1 and _is_named(c)]
+    candidates = {**columns, **{c.name: c for c in whole}}
+    found = [*_split_names(table), *_groups(candidates, columns, target), *_times(columns)]
     if target is not None:
         known = {hazard.split[1] for hazard in found}
-        same = [columns[name] for name in known if name in columns]  # what is so of all rows of one says who it is
+        same = [
+            columns[h.split[1]] for h in found if h.code == "groups"
+        ]  # what is so of all rows of one says who it is
+        same = [c for c in same if len(c.codes) >= MIN_ROWS_OF_GROUP * c.count]
         known |= {c.name for c in columns.values() if any(group.fixes(c) for group in same)}
         known |= columns.keys() - set(columns if inputs is None else inputs)
         found += _copies({name: c for name, c in columns.items() if name not in known}, target)
@@ -97,46 +101,6 @@ def _divides(data: Data) -> bool:
     return data.fold is not None or any(isinstance(share, float) for share in (data.validation, data.test))
 
 
-class _Column:
-    """A column as codes (n,): equal where cells are equal and in the order of numbers, -1 where there is no value."""
-
-    def __init__(self, name: str, kind: str, values: Array, gaps: Array) -> None:
-        self.name, self.kind, self.gaps = name, kind, gaps
-        known, self.codes = np.unique(values[~gaps], return_inverse=True)[0], np.full(len(values), -1)
-        self.codes[~gaps] = np.searchsorted(known, values[~gaps])
-        self.count = len(known)
-        self.whole = kind == "text" or bool((known == np.floor(known)).all())
-        self.values = values  # codes, of text
-
-    @classmethod
-    def of(cls, table: Table, name: str, rows: slice) -> Self:
-        """Returns the column of these rows."""
-        if name in table.texts:
-            text = table.texts[name][rows]
-            return cls(name, "text", text.codes.astype(np.float64), text.gaps)
-        values = np.asarray(table.numbers[rows, table.at[name]], np.float64)
-        return cls(name, table.kind(name), values, np.isnan(values))
-
-    @classmethod
-    def of_target(cls, table: Table, rows: slice) -> Self | None:
-        """Returns the target where a row has a single one: codes of classes, or values."""
-        target = table.target
-        if target is None or (target.ndim == 2 and target.shape[1] > 1):
-            return None
-        name = table.target_names[0] if table.target_names else "target"
-        if target.dtype == object:
-            ids = np.unique(target[rows].astype(str), return_inverse=True)[1].astype(np.float64)
-            return cls(name, "text", ids, np.zeros(len(ids), bool))
-        values = np.ravel(target[rows]).astype(np.float64)
-        few = len(np.unique(values)) <= MAX_CLASSES
-        return cls(name, "text" if few else "number", values, np.isnan(values))
-
-    def fixes(self, other: _Column) -> bool:
-        """Whether all rows with the same cell here have the same cell there."""
-        pairs = np.unique(self.codes * (other.count + 1) + other.codes + 1)
-        return len(pairs) == len(np.unique(self.codes))
-
-
 def _split_names(table: Table) -> list[Hazard]:
     found = []
     for name, text in table.texts.items():
@@ -149,30 +113,38 @@ def _split_names(table: Table) -> list[Hazard]:
     return found
 
 
-def _groups(columns: Mapping[str, _Column], target: _Column | None) -> list[Hazard]:
+def _groups(
+    candidates: Mapping[str, CodedColumn], columns: Mapping[str, CodedColumn], target: CodedColumn | None
+) -> list[Hazard]:
     """Returns the column that names who or what a row is of, in several rows: by its name, or since all that is so of
-    one row is so of all others with the same value, the target too."""
+    one row is so of all others with the same value, the target too. Candidates with a name are of all rows, `columns`
+    of some."""
     found = []
-    for c in columns.values():
+    for c in candidates.values():
         repeated = c.count >= MIN_GROUPS and len(c.codes) >= MIN_ROWS_OF_GROUP * c.count
         if not repeated or not c.whole or c.kind in ("date", "boolean"):
             continue
-        named = ENTITY.fullmatch(c.name.strip()) or IDENTIFIER.fullmatch(c.name.strip())
-        if named or (target is not None and c is not target and _fixes_target(c, columns, target)):
+        if _is_named(c) or (target is not None and c is not target and _fixes_target(c, columns, target)):
             text = f"column `{c.name}` has {c.count:,} different values in {len(c.codes):,} rows"
             why = "if it says who or what a row is of, rows of one are alike, and those that judge have been seen"
             found.append((c.count, Hazard("groups", text, why, split=("group", c.name))))
     return [hazard for _, hazard in sorted(found, key=lambda pair: -pair[0])[:1]]
 
 
-def _fixes_target(column: _Column, columns: Mapping[str, _Column], target: _Column) -> bool:
+def _is_named(column: CodedColumn) -> bool:
+    """Whether the name of a column says that it names who or what a row is of."""
+    name = column.name.strip()
+    return bool(ENTITY.fullmatch(name) or IDENTIFIER.fullmatch(name))
+
+
+def _fixes_target(column: CodedColumn, columns: Mapping[str, CodedColumn], target: CodedColumn) -> bool:
     if len(column.codes) < 2 * column.count or not column.fixes(target):
         return False
     shared = (c for c in columns.values() if c is not column and c.count >= MIN_ATTRIBUTE_VALUES)
-    return any(column.fixes(c) for c in shared)
+    return any(column.fixes(c) for c in shared if len(c.codes) == len(column.codes))
 
 
-def _times(columns: Mapping[str, _Column]) -> list[Hazard]:
+def _times(columns: Mapping[str, CodedColumn]) -> list[Hazard]:
     for c in columns.values():
         timed = c.kind == "date" or (c.kind == "number" and TIME.fullmatch(c.name.strip()))
         if not timed or c.gaps.any() or c.count < MIN_TIMES:
@@ -185,7 +157,7 @@ def _times(columns: Mapping[str, _Column]) -> list[Hazard]:
     return []
 
 
-def _copies(columns: Mapping[str, _Column], target: _Column) -> list[Hazard]:
+def _copies(columns: Mapping[str, CodedColumn], target: CodedColumn) -> list[Hazard]:
     """Returns the inputs that give the target away: by values, where there are other inputs too, or by gaps."""
     found = []
     for c in columns.values():
@@ -200,7 +172,7 @@ def _copies(columns: Mapping[str, _Column], target: _Column) -> list[Hazard]:
     return found
 
 
-def _gives_away(column: _Column, target: _Column) -> bool:
+def _gives_away(column: CodedColumn, target: CodedColumn) -> bool:
     known = ~column.gaps & ~target.gaps
     x, y = column.codes[known], target.codes[known]
     if len(x) < MIN_ROWS or not known.mean() > 0.5 or column.count < 2:
@@ -247,7 +219,7 @@ def _explained(x: Array, y: Array, *, numeric: bool) -> float:
     return 1 - float(np.mean((y - means[x]) ** 2)) / spread
 
 
-def _gaps_give_away(column: _Column, target: _Column) -> str:
+def _gaps_give_away(column: CodedColumn, target: CodedColumn) -> str:
     """Returns whether a column is `filled` or `empty` for rows of one class alone, beyond what chance gives, or ""."""
     if target.kind != "text" or not MIN_FILLED <= column.gaps.sum() <= len(column.gaps) - MIN_FILLED:
         return ""
@@ -258,43 +230,3 @@ def _gaps_give_away(column: _Column, target: _Column) -> str:
         if inside[k] >= GIVEN_AWAY * count and count * np.log(shares[k]) < LOG_CHANCE:
             return word
     return ""
-
-
-# Rows that stand there twice
-
-
-def chance_of_a_twin(table: Table, rows: int) -> float:
-    """Returns how likely it is that a row of a table has a twin among so many `rows`, target and all, by chance: as if
-    columns were independent of each other in the rows of each class; of a regression, as if they were in all rows, and
-    targets of equal inputs were spread as they are, and rounded."""
-    if not table.order or table.target is None or table.rows < 2:
-        return 0.0
-    every = slice(None, None, max(1, table.rows // MAX_SORTED))
-    columns = [_Column.of(table, name, every) for name in table.order]
-    target = _Column.of_target(table, every)
-    groups = np.zeros(len(columns[0].codes), np.int64)
-    alike = 1.0
-    if target is not None and target.kind == "text":
-        groups = target.codes - target.codes.min()
-    elif target is not None:
-        alike = _chance_of_equal_targets(columns, target)
-    sizes = np.bincount(groups)
-    likely = alike * (sizes[groups] - 1) / max(1, len(groups) - 1)
-    for c in columns:
-        _, ranks, counts = np.unique(groups * (c.count + 1) + c.codes + 1, return_inverse=True, return_counts=True)
-        likely = likely * (counts[ranks] - 1) / np.maximum(1, sizes[groups] - 1)
-    return float(np.mean(-np.expm1(rows * np.log1p(-np.minimum(likely, 1 - 1e-12)))))
-
-
-def _chance_of_equal_targets(columns: Sequence[_Column], target: _Column) -> float:
-    """Returns how likely two rows of equal inputs have equal targets by chance: to what they are rounded over how far
-    apart those are that differ, by half; 1 where no inputs are equal, or all targets of equal inputs are."""
-    order = np.lexsort([c.codes for c in columns])
-    same = np.all([np.diff(c.codes[order]) == 0 for c in columns], axis=0)
-    apart = np.abs(np.diff(target.values[order]))[same]
-    apart = apart[apart > 0]
-    if not len(apart):
-        return 1.0
-    steps = np.diff(np.unique(target.values[~target.gaps]))
-    rounded = float(steps[steps > 1e-9 * np.abs(target.values).max()].min(initial=np.inf))
-    return min(1.0, rounded / (2 * float(np.median(apart))))

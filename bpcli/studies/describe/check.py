@@ -9,8 +9,9 @@ from bpcli.family.part import Part, dump
 from bpcli.family.plan import Array, N, Slot
 from bpcli.records.training import CheckReport, LayerRow, Problem
 from bpcli.studies.dataset.far_off import far_warnings, nearly_constant_warnings
-from bpcli.studies.dataset.judgement import chance_of_a_twin, hazard_warnings
+from bpcli.studies.dataset.judgement import hazard_warnings
 from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings
+from bpcli.studies.dataset.repetitions import chance_of_a_twin
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
 

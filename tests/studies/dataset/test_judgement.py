@@ -15,7 +15,8 @@ from cli_lab import lab as lab
 
 from bpcli.family import Table
 from bpcli.records.training import Failure
-from bpcli.studies.dataset.judgement import chance_of_a_twin, hazards
+from bpcli.studies.dataset.judgement import hazards
+from bpcli.studies.dataset.repetitions import chance_of_a_twin
 from bpcli.studies.describe.check import report
 from bpcli.studies.init.init import write_config
 from bpcli.studies.run.setup import set_up
@@ -57,6 +58,18 @@ def test_names_of_what_rows_are_of(name: str) -> None:
     assert codes(table(COIN, **{name: PERSON % 4, "pulse": SOME})) == []  # a category
 
 
+@pytest.mark.parametrize("name", ["paid", "humid", "IDEA", "acid", "rooms", "grid size", "valid_from", "monkey"])
+def test_names_of_what_rows_have(name: str) -> None:
+    assert codes(table(COIN, **{name: PERSON, "pulse": SOME})) == []
+
+
+def test_what_rows_of_a_large_table_are_of() -> None:
+    """Though relations are looked for in some of the rows, which hold each name once at most."""
+    n = 240_000
+    owner, label = np.repeat(np.arange(n // 2), 2), np.resize(["a", "b"], n)
+    assert codes(table(label, owner_id=owner, size=np.random.default_rng(1).normal(size=n))) == ["groups"]
+
+
 def test_what_rows_are_of_shows_without_a_name() -> None:
     """All that is so of one row is so of the others, the target too: not by chance, and not by a rule of one number."""
     assert codes(table(SICK, code=[f"k{p}" for p in PERSON], height=HEIGHT, pulse=SOME)) == ["groups"]
@@ -68,6 +81,8 @@ def test_a_column_that_says_train_or_test() -> None:
     said = np.where(RNG.random(N) < 0.8, "Train", "Test")
     (found,) = hazards(table(COIN, part=said, pulse=SOME))
     assert (found.code, found.remedy) == ("split-column", "`split: {column: part}`")
+    (odd,) = hazards(table(COIN, **{"a: b": said, "pulse": SOME}))
+    assert odd.remedy == '`split: {column: "a: b"}`'
     assert codes(table(COIN, part=np.where(said == "Train", "Train", "north"), pulse=SOME)) == []
 
 
@@ -108,6 +123,8 @@ def test_rows_in_the_order_of_time() -> None:
     assert codes(table(COIN, timestamp=days, pulse=SOME)) == ["time-order"]
     assert codes(table(COIN, ("when",), when=RNG.permutation(days), pulse=SOME)) == []
     assert codes(table(COIN, size=days, pulse=SOME)) == []
+    moments, other = np.arange(N) / 3 + 18_000, np.where(COIN == "a", "7", "9")
+    assert codes(table(COIN, ("when",), when=moments, code=other, pulse=SOME)) == ["time-order", "copy"]
 
 
 # Rows that stand there twice
