@@ -210,8 +210,8 @@ def test_runs_and_places(lab: Lab, run: Path, words: str, code: int, text: str) 
             "  |\n"
             "3 | 3,wide\n"
             "  |   ^^^^\n"
-            "  = help: if the column holds text, write `text: [width]`; to leave the column out, write "
-            "`drop: [width]`\n",
+            "  = help: if it stands for no value, leave the cell empty, or write `missing_values: [wide]`; if the "
+            "column holds text, write `text: [width]`; to leave the column out, write `drop: [width]`\n",
         ),
     ],
 )

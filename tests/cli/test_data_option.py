@@ -180,7 +180,3 @@ def test_check_shows_what_is_done(lab: Lab) -> None:
     assert "year and month, standardize, missing as 200" in found.out
     assert "missing" in found.out
     lab.good("check", "trees.yaml", "--json")
-    twice = found.err + "".join(
-        lab.good("check", "trees.yaml", "--set", "data.validation=0.3", "--set", f"seed={s}").err for s in range(6)
-    )
-    assert "rows stand in train too, inputs and target alike [twice]" in twice

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import parts_at_size
 import pytest
+import row_losses_at_size
 import rows_at_size
 import searches_at_size
 import sizes
@@ -36,7 +37,11 @@ def test_no_part_is_left_out() -> None:
     """Every layer, loss, penalty, constraint, clipper, optimizer and metric is in some law. A new one whose kernel
     takes another way from some size on needs a case of that size: bpcli guide development."""
     families = (Layer, Activation, Loss, Regularizer, Constraint, Clipper, Optimizer, Metric)
-    said = " ".join(LAWS) + " " + " ".join(str(net.layers) for net in sizes.NETS.values())
+    said = (
+        " ".join([*LAWS, *(name for name, _ in row_losses_at_size.laws())])
+        + " "
+        + " ".join(str(net.layers) for net in sizes.NETS.values())
+    )
     for name, leaf in leaves().items():
         if issubclass(leaf, families):
             assert name.partition("/")[2] in said, name

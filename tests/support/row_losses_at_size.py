@@ -118,4 +118,4 @@ def laws() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "the loss of a row", partial(law_of_rows_alone, "huber", np.float64, 1)
     for rows in (1, 2, 3, 7, 50, 300, 5000):
         for share in (0.02, 0.15, 0.3, 0.6):
-            yield f"capped loss of {rows} rows, {share}", partial(law_of_capped_loss, rows, share)
+            yield f"capped_loss of {rows} rows, {share}", partial(law_of_capped_loss, rows, share)
