@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bpcli.family import join_names, near
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
-from bpcli.parts.data.files import data_error
+from bpcli.parts.data.files import data_error, yaml_name
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,6 @@ def _check_names(header: Header, used: set[int]) -> None:
             raise data_error(text, header.path, code="no-name", line=header.line, help=help)
         if name in seen:
             text = f"the {where} names `{name}` twice: columns {seen[name]} and {i} (counted from 0)"
-            help = f"rename one of them, or drop both with `drop: [{name}]`"
+            help = f"rename one of them, or drop both with `drop: [{yaml_name(name)}]`"
             raise data_error(text, header.path, code="duplicate-column", line=header.line, help=help)
         seen[name] = i

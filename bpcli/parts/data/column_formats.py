@@ -9,7 +9,7 @@ from bpcli.family.cell_format import DecimalMark
 from bpcli.parts.data.cells import CellRules, FormatProblem, cell_values, find_format
 from bpcli.parts.data.cells.evidence import FEW_VALUES
 from bpcli.parts.data.cells.missing import value_and_gap
-from bpcli.parts.data.files import visible
+from bpcli.parts.data.files import yaml_name
 
 Role = Literal["input", "target", "label", "value", "weight"]
 """What a column is read for: a target is a name of a class (`label`), a `value`, or may be either."""
@@ -68,12 +68,13 @@ def value_declared_missing(cells: Sequence[str], form: ColumnFormat) -> FormatPr
 def format_help(problem: FormatProblem, name: str) -> str:
     """Returns what to type about a column for which no format fits."""
     if problem.code == "missing-and-value":
-        one = f"`columns: {{{visible(name)}: {{missing_values: [{problem.cells[0]}]}}}}`"
+        one = f"`columns: {{{yaml_name(name)}: {{missing_values: [{problem.cells[0]}]}}}}`"
         return f"name it for single columns, where nothing else is meant by it: {one}"
     ways = []
     for key, value in problem.settings:
         written = value if value.isalnum() else f'"{value}"'
-        ways.append(f"`columns: {{{visible(name)}: {{{key}: {written}}}}}`" if key == "unit" else f"`{key}: {written}`")
+        own = f"`columns: {{{yaml_name(name)}: {{{key}: {written}}}}}`"
+        ways.append(own if key == "unit" else f"`{key}: {written}`")
     found = [problem.help] if problem.help else []
     found += [f"{'where they mean the same, ' * bool(found)}write {' or '.join(ways)}"] if ways else []
-    return "; ".join([*found, f"to read the column as text, write `text: [{visible(name)}]`"])
+    return "; ".join([*found, f"to read the column as text, write `text: [{yaml_name(name)}]`"])

@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Missing, Shape, Source, Table, Treatment
 from bpcli.family.source import MissingValues
 from bpcli.numeric.vectors import all_finite
-from bpcli.parts.data.files import data_error, display_path, visible
+from bpcli.parts.data.files import data_error, display_path, yaml_name
 from bpcli.parts.data.targets import numeric_target, weigh_rows
 from bpcli.records.training import Failure, Problem
 
@@ -161,7 +161,7 @@ class GapRules:
             return "rows are divided by this column: fill the cell in, or remove the row"
         if name in self.outcomes:
             return DROP_ADVICE
-        leave_out = f"to leave the column out, write `drop: [{visible(name)}]`"
+        leave_out = f"to leave the column out, write `drop: [{yaml_name(name)}]`"
         fill = f"{DROP_ADVICE}, `missing: median` (mean, mode) fills them in; {leave_out}"
         return TRAINED_ADVICE if self.is_trained else fill
 

@@ -3,7 +3,9 @@
 import gzip
 import io
 import itertools
+import json
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterator
@@ -187,6 +189,17 @@ def open_text(path: Path, errors: str = "strict", encoding: str | None = None) -
 def visible(text: str) -> str:
     """Returns the text, as long, with nothing in it that would move or colour a terminal."""
     return "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in text)
+
+
+_PLAIN_NAME = re.compile(r"[^\W\d_](?:[\w ./-]*\w)?")
+_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
+
+
+def yaml_name(name: str) -> str:
+    """Returns the name of a column as it stands inside brackets in a config: in quotes where YAML needs them."""
+    if _PLAIN_NAME.fullmatch(name) and name.lower() not in _YAML_WORDS:
+        return name
+    return json.dumps(name, ensure_ascii=not name.isprintable())
 
 
 def excerpt(path: Path, line: int, encoding: str | None = None) -> tuple[tuple[int, str], ...]:

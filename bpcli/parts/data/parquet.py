@@ -12,7 +12,7 @@ from bpcli.family import Array, CodedText, ColumnFormat, Kind, Sample, Table
 from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.column_choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns import ColumnRequest, ColumnSource
-from bpcli.parts.data.files import data_error, locate
+from bpcli.parts.data.files import data_error, locate, yaml_name
 from bpcli.parts.extras import not_installed
 from bpcli.records.training import Failure
 
@@ -95,7 +95,7 @@ def _kind(table: Any, name: str, path: Path) -> Kind:
     if types.is_string(kind) or types.is_large_string(kind):
         return "text"
     text = f"column `{name}` holds {kind}, which is neither numbers, text, booleans nor dates"
-    raise data_error(text, path, code="column-kind", help=f"to leave the column out, write `drop: [{name}]`")
+    raise data_error(text, path, code="column-kind", help=f"to leave the column out, write `drop: [{yaml_name(name)}]`")
 
 
 def _opened(path: Path) -> Any:
@@ -166,11 +166,12 @@ def _numbers(table: Any, name: str, kind: Kind, path: Path) -> Array:
     if np.isinf(found).any():
         row = int(np.argmax(np.isinf(found)))
         text = f"row {row} (counted from 0), column `{name}`: {found[row]} is not a finite number"
-        raise data_error(text, path, code="not-finite", help=f"to leave the column out, write `drop: [{name}]`")
+        help = f"to leave the column out, write `drop: [{yaml_name(name)}]`"
+        raise data_error(text, path, code="not-finite", help=help)
     return found
 
 
 def _wrong_kind(name: str, found: Any, wanted: str, path: Path, error: Exception) -> Failure:
     text = f"column `{name}` holds {found}, not what {wanted} is: {_first_line(error)}"
-    help = f"leave its kind out, or leave the column out: `drop: [{name}]`"
+    help = f"leave its kind out, or leave the column out: `drop: [{yaml_name(name)}]`"
     return data_error(text, path, code="column-kind", help=help)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family import Array, Table
+from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, date_text
 from bpcli.studies.dataset.row_errors import row_name
@@ -182,6 +183,7 @@ def nearly_constant_warnings(columns: Sequence[ColumnEncoder], table: Table) -> 
         low, high = c.limits[1:3] or (0.0, 0.0)
         if c.kind == "number" and nearly_constant(high - low, max(abs(low), abs(high))):
             text = f"column `{c.name}` is all but the same in every row: {low:.15g} to {high:.15g}"
-            help = f"write `drop: [{c.name}]`, or a larger unit less what all rows have; it is shifted, and not scaled"
+            help = f"write `drop: [{yaml_name(c.name)}]`, or a larger unit less what all rows have; it is shifted, and "
+            help += "not scaled"
             found.append(Problem(text, code="nearly-constant", file=table.origin, help=help, level="warning"))
     return tuple(found)

@@ -9,6 +9,7 @@ import numpy as np
 from bpcli.family import Array, Missing, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data.columns import FILLING_RULES
+from bpcli.parts.data.files import yaml_name
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.class_labels import not_classes, one_hot_ids
@@ -125,7 +126,7 @@ def _count_categories(table: Table, name: str, found: dict[str, int]) -> dict[st
         raise _no_value(table, name)
     if len(found) > MAX_CATEGORIES:
         text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
-        help = f"leave it out with `drop: [{name}]`"
+        help = f"leave it out with `drop: [{yaml_name(name)}]`"
         raise Failure(Problem(text, code="categories", file=table.origin, help=help))
     return found
 
@@ -148,7 +149,8 @@ def _fill(table: Table, name: str, values: Array, missing: Missing) -> float:
 
 def _no_value(table: Table, name: str) -> Failure:
     text = f"column `{name}` has no value in any training row"
-    return Failure(Problem(text, code="no-values", file=table.origin, help=f"leave it out with `drop: [{name}]`"))
+    help = f"leave it out with `drop: [{yaml_name(name)}]`"
+    return Failure(Problem(text, code="no-values", file=table.origin, help=help))
 
 
 def _scaling(table: Table, rows: Array, columns: tuple[ColumnEncoder, ...], scale: Scaler) -> Scaling | None:

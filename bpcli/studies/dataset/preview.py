@@ -10,6 +10,7 @@ from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import find_sentinels
 from bpcli.parts.data.cells.missing import looks_like_sentinel
+from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, date_text
 from bpcli.studies.dataset.preprocessor import Preprocessor
@@ -63,7 +64,8 @@ def sentinel_warnings(columns: Sequence[ColumnRow]) -> tuple[Problem, ...]:
         if column.sentinels:
             listed = ", ".join(f"{value:g}" for value in column.sentinels)
             text = f"column `{column.name}`: {listed} stands far apart from all other numbers, as what says that there "
-            help = f"if it does, write `columns: {{{column.name}: {{missing_values: [{listed}]}}}}` in the train source"
+            setting = f"columns: {{{yaml_name(column.name)}: {{missing_values: [{listed}]}}}}"
+            help = f"if it does, write `{setting}` in the train source"
             text += "is no value"
             path = ("data", "train")
             found.append(Problem(text, code="sentinel", path=path, help=help, level="warning"))

@@ -16,7 +16,7 @@ from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
 from bpcli.studies.init.config_text import SCHEMA_LINE, ExampleTask, config_text, example_text, schema_line
 from bpcli.studies.init.inspect import Inspection, TableTask, inspect_data
-from bpcli.studies.init.options import USUAL, ColumnOptions, as_options
+from bpcli.studies.init.options import USUAL, ColumnOptions, as_options, option
 from bpcli.studies.init.tune import Tuning, tune, tuned_text, tuning_remarks
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
 
@@ -53,7 +53,7 @@ def write_config(
     file = out or Path(f"{stem}.yaml")
     _refuse_overwriting(file, force)
     base = Path() if file == STDOUT else file.parent
-    words = [f"--target={t}" if t.startswith("-") else f"--target {shlex.quote(t)}" for t in targets]
+    words = [option("--target", t) for t in targets]
     words += [f"--task {task}"] if task else []
     words += options.words()
     words += ["--tune"] if tuning is not None else []
@@ -62,7 +62,7 @@ def write_config(
     try:
         found = inspect_data(data, targets, task, Path(), base, options)
     except Failure as failure:
-        raise as_options(failure, data, "".join(f" {word}" for word in words)) from None
+        raise as_options(failure, data, "".join(f" {word}" for word in words), targets) from None
     command = " ".join(["bpcli init", shlex.quote(data), *words])
     name = stem if file == STDOUT else _experiment_name(file.name)
     text, comparison = config_text(found, name, command, seed), None

@@ -1,14 +1,18 @@
 """What a user says of columns when a first config is written: it goes before what is found in the data."""
 
+import json
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bpcli.family import Treatment
 from bpcli.parts.data.columns import ColumnSource, TreatmentMap
+from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import Failure, Problem
 
 SETTING = re.compile(r"`(\w+): ([^`]+)`")
+NAME = re.compile(r'"(?:[^"\\]|\\.)*"|[^,\s"][^,"]*')
 MARKS = ("date_order", "thousands", "decimal")
 
 
@@ -32,7 +36,7 @@ class ColumnOptions:
     def words(self) -> list[str]:
         """Returns the options as they are typed."""
         named = [("text", self.text), ("number", self.number), ("drop", self.drop)]
-        found = [f"--{option} {shlex.quote(name)}" for option, names in named for name in names]
+        found = [option(f"--{kind}", name) for kind, names in named for name in names]
         marks = [(mark, getattr(self, mark)) for mark in MARKS]
         return found + [f"{_flag(mark)} {shlex.quote(said)}" for mark, said in marks if said is not None]
 
@@ -59,24 +63,33 @@ class ColumnOptions:
 USUAL = ColumnOptions()
 
 
+def option(flag: str, name: str) -> str:
+    """Returns an option with a name as they are typed, whatever the name begins with."""
+    return f"{flag}={shlex.quote(name)}" if name.startswith("-") else f"{flag} {shlex.quote(name)}"
+
+
 def _flag(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
-def as_options(failure: Failure, data: str, rest: str) -> Failure:
+def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = ()) -> Failure:
     """Returns the failure with help that can be typed where there is no config yet: a setting of a column becomes an
-    option of `init`, any other one part of a source that is spelled out. `rest` is what was typed after the data."""
+    option of `init`, any other one part of the source, which is spelled out. `rest` is what was typed after the data,
+    `targets` are the columns to predict: to read one as text is to classify."""
 
     def typed(found: re.Match[str]) -> str:
         key, value = found[1], found[2]
+        if key == "text" and {*_names(value)} & {*targets}:
+            return "`--task classify`"
         if key in ("text", "drop"):
-            return "`" + " ".join(f"--{key} {name}" for name in _names(value)) + "`"
+            return "`" + " ".join(option(f"--{key}", name) for name in _names(value)) + "`"
         if key in MARKS:
             return f"`{_flag(key)} {value}`"
         if key == "target":
             return f"`--target {value}`"
-        path = "" if data.lstrip().startswith("{") else f"type: csv, path: {data}, "
-        return f"`bpcli init '{{{path}{key}: {value}}}'{rest}`"
+        spelled_out = data.strip()
+        source = spelled_out[1:-1] if spelled_out.startswith("{") else f"type: csv, path: {yaml_name(data)}"
+        return f"`bpcli init {shlex.quote(f'{{{source}, {key}: {value}}}')}{rest}`"
 
     problems = tuple(replace(p, help=SETTING.sub(typed, p.help)) for p in failure.problems)
     return Failure(*problems, exit=failure.exit)
@@ -84,4 +97,5 @@ def as_options(failure: Failure, data: str, rest: str) -> Failure:
 
 def _names(value: str) -> list[str]:
     """Returns the names of a list as a help text writes it."""
-    return [shlex.quote(name.strip().strip('"')) for name in value.strip("[]").split(",")]
+    found = NAME.findall(value[1:-1])
+    return [json.loads(name) if name.startswith('"') else name.strip() for name in found]

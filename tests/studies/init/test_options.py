@@ -62,13 +62,21 @@ def test_options_need_columns() -> None:
         ('add `decimal: ","`', 'add `--decimal ","`'),
         ("add `date_order: dmy`", "add `--date-order dmy`"),
         ("add `encoding: latin-1`", "add `bpcli init '{type: csv, path: a.csv, encoding: latin-1}' --target y`"),
+        ('write `text: ["a,b", "-x", c d]`', "write `--text a,b --text=-x --text 'c d'`"),
+        ("write `text: [y]`", "write `--task classify`"),
         ("add `target: <column>`; the columns are a", "add `--target <column>`; the columns are a"),
         ("the columns are `a` and `b`", "the columns are `a` and `b`"),
     ],
 )
 def test_settings_become_options(help: str, typed: str) -> None:
-    failure = as_options(Failure(Problem("text", "code", help=help)), "a.csv", " --target y")
+    failure = as_options(Failure(Problem("text", "code", help=help)), "a.csv", " --target y", ("y",))
     assert failure.problems[0].help == typed
+
+
+def test_a_setting_is_added_to_a_source_that_is_spelled_out() -> None:
+    failure = Failure(Problem("text", "code", help="add `encoding: latin-1`"))
+    said = as_options(failure, "{type: csv, path: a.csv}", " --target y").problems[0].help
+    assert said == "add `bpcli init '{type: csv, path: a.csv, encoding: latin-1}' --target y`"
 
 
 def test_the_schema_is_written_beside_and_never_over_another() -> None:

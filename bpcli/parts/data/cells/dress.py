@@ -43,9 +43,10 @@ _SIGN = "[-+−–]?"
 _BEFORE = "|".join(sorted(map(re.escape, {*CURRENCY_OF, "%"} - {"元"}), key=len, reverse=True))
 _DIGITS = rf"[.,]?[0-9]+(?:[.,{APOSTROPHES}{SPACES}][0-9]+)*[.,]?(?:[eE][-+]?[0-9]+)?"
 _AFTER = r"[^\W\d_%]|[%‰°$€£¥₹₩₽₺₴₫₪₱฿₦₿¢\"']|/(?!\d)"
+_UNIT = rf"(?:{_AFTER})(?:[^\s()]*[^\s()\-−–])?(?:\s[^\W\d][^\s()]*){{0,2}}"
 _CELL = re.compile(
-    rf"(\()?\s*({_SIGN})\s*((?:{_BEFORE})(?:\s*(?:{_BEFORE}))?)?\s*({_SIGN})\s*({_DIGITS})\s*"
-    rf"((?:{_AFTER})(?:[^\s()]*[^\s()\-−–])?(?:\s[^\W\d][^\s()]*){{0,2}})?\s*([-−–]?)\s*(\))?",
+    rf"(\()?\s*({_SIGN})\s*((?:{_BEFORE})(?:\s*(?:{_BEFORE}))?)?\s*({_SIGN})\s*({_DIGITS})"
+    rf"(?:((?:[-−–](?=\s|[%‰$€£¥]))?)(\)?)\s*({_UNIT})|\s*({_UNIT})?\s*([-−–]?)\s*(\))?)",
     re.I,
 )
 LONGEST_CELL = 48
@@ -99,7 +100,8 @@ def dressed_number(cell: str, unit: str = "") -> DressedNumber | None:
         rest = cell.replace(unit, " ", 1).strip() if unit else cell
         found = dressed_number(rest) if rest != cell else None
         return None if found is None or found.unit or found.currency else found._replace(unit=unit)
-    opened, sign, before, inner_sign, digits, after, trailing, closed = found_cell.groups()
+    opened, sign, before, inner_sign, digits, *behind = found_cell.groups()
+    trailing, closed, after = behind[:3] if behind[2] else (behind[4], behind[5], behind[3])  # 5- € or 5 €-
     if trailing and digits[-1] in ".,":  # 5,- is a price without pence
         digits, trailing = digits[:-1], ""
     signs = [mark for mark in (sign, inner_sign, trailing) if mark]

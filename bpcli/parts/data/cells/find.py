@@ -57,20 +57,19 @@ def _are_other_digits(cells: Sequence[str], counts: Sequence[int]) -> bool:
 
 def _plain(present: PresentCells, rules: CellRules) -> ColumnFormat | None:
     """Returns the format of a column whose cells all are numbers as `float` takes them; None for any other."""
-    if rules.decimal == "," or rules.thousands is not None or rules.unit is not None:
+    if rules.unit is not None or values_at_once(present.cells, "number", ".") is None:
         return None
-    if values_at_once(present.cells, "number", ".") is None:
+    digits = [cell.lstrip("-") for cell in present.cells]
+    if all(map(str.isdigit, digits)):  # marks of numbers say nothing of codes and dates
+        kind: Kind | None = "text" if are_codes(digits, present.counts) else None
+        kind = kind or ("date" if are_compact_dates(present.cells) else None)
+        if kind is not None:
+            return ColumnFormat(kind, missing_values=rules.missing_values)
+    if rules.decimal == "," or rules.thousands is not None:
         return None
     if rules.file_decimal == "," and any("." in cell for cell in present.cells):
         return None
-    kind: Kind = "number"
-    digits = [cell.lstrip("-") for cell in present.cells]
-    if all(map(str.isdigit, digits)):
-        if are_codes(digits, present.counts):
-            kind = "text"
-        elif are_compact_dates(present.cells):
-            kind = "date"
-    return ColumnFormat(kind, missing_values=rules.missing_values)
+    return ColumnFormat("number", missing_values=rules.missing_values)
 
 
 def _measured(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatProblem | None:

@@ -6,7 +6,7 @@ from bpcli.parts.data.cells import FormatProblem, is_meant_as_number, is_missing
 from bpcli.parts.data.cells.dress import dressed_number, is_usual_unit, unit_text
 from bpcli.parts.data.column_formats import format_help
 from bpcli.parts.data.csv.file import CsvLayout, with_position
-from bpcli.parts.data.files import visible
+from bpcli.parts.data.files import visible, yaml_name
 from bpcli.records.training import Failure, Problem
 
 SHOWN = 40  # characters of a cell
@@ -22,10 +22,10 @@ def format_failure(layout: CsvLayout, line: int, cells: list[str], index: int, p
 
 def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, form: ColumnFormat, advice: str) -> Failure:
     """Returns the failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
-    cell, name = cells[index].strip(), visible(layout.names[index])
+    cell, name, typed = cells[index].strip(), visible(layout.names[index]), yaml_name(layout.names[index])
     value = visible(cell if len(cell) <= SHOWN else f"{cell[:SHOWN]}...")
-    leave_out = f"to leave the column out, write `drop: [{name}]`"
-    text_is_meant = f"if the column holds text, write `text: [{name}]`; {leave_out}"
+    leave_out = f"to leave the column out, write `drop: [{typed}]`"
+    text_is_meant = f"if the column holds text, write `text: [{typed}]`; {leave_out}"
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
@@ -56,7 +56,7 @@ def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, form:
             help = f"if it stands for no value, leave the cell empty, or write `missing_values: [{_flow(value)}]`; "
             help += text_is_meant
         elif form.unit and (number := dressed_number(cell)) is not None and not unit_text(number):
-            help = f'if it means the same without {form.unit}, write `columns: {{{name}: {{unit: "{form.unit}"}}}}`'
+            help = f'if it means the same without {form.unit}, write `columns: {{{typed}: {{unit: "{form.unit}"}}}}`'
         elif form.form == "plain" and (is_meant_as_number(cell) or _is_dressed(cell)):
             help = _undress(cell, form)
             help += f"; {leave_out}"

@@ -4,8 +4,10 @@ exactly one of them is wrong."""
 import codecs
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +16,8 @@ from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
+OF_WINDOWS = re.compile(rb"[\x80-\x9f]")
+NOT_OF_WINDOWS = {b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d"}  # no characters there either
 SAMPLE_ROWS = 200  # rows that decide which columns are text
 
 
@@ -156,7 +160,8 @@ def _undecodable(path: Path, encoding: str) -> Failure:
             except UnicodeDecodeError:
                 line = number
                 break
-    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`"
+    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: "
+    help += f"`encoding: {_single_byte_encoding(path)}`"
     if start[:2] == b"\x1f\x8b":
         help = "it is compressed with gzip: its name must end in .gz"
     elif start == b"PAR1":
@@ -164,6 +169,14 @@ def _undecodable(path: Path, encoding: str) -> Failure:
     elif start[:2] == b"PK":
         help = "it is a zip archive or a spreadsheet: export the sheet as CSV"
     return data_error("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
+
+
+def _single_byte_encoding(path: Path) -> str:
+    """Returns the encoding of Western Europe in which a file is likely to be: where bytes 80 to 9F occur, which are no
+    letters in Latin-1, that of Windows, in which they are €, dashes and quotes."""
+    with open_binary(path) as file:
+        found = set().union(*(OF_WINDOWS.findall(data) for data in iter(partial(file.read, 1 << 20), b"")))
+    return "cp1252" if found and not found & NOT_OF_WINDOWS else "latin-1"
 
 
 class _DataLines:

@@ -37,6 +37,9 @@ MEANT = [
     ("zł 5|6,5 zł|7 PLN", [5, 6.5, 7]),
     ("12.5% 3% 0 -4% (5%)", [12.5, 3, 0, -4, -5]),
     ("12 percent|13 %", [12, 13]),
+    ("(1,234.50) €|(5.00 €)|6.25 €", [-1234.5, -5, 6.25]),
+    ("5,00- EUR|12,5 EUR|6,25 EUR-", [-5, 12.5, -6.25]),
+    ("3-%|(4)%|(5%)|6%", [-3, -4, -5, 6]),
     ("1,234.5 2 -7,000,000", [1234.5, 2, -7e6]),
     ("1.234,5 2 7.000.000", [1234.5, 2, 7e6]),
     ("1 234|5 678 901|2", [1234, 5678901, 2]),
@@ -231,3 +234,18 @@ def test_a_missing_value_that_is_also_a_value() -> None:
 def test_numbers_that_are_names(numbers: list[float], each: int, name: str, names: bool) -> None:
     values = np.array([*numbers, np.nan])
     assert are_names(values, np.full(len(values), each), name) is names
+
+
+@pytest.mark.parametrize("cells", [("5-kg", "6-kg"), ("2-door", "4-door"), ("12-A4", "3-A4")])
+def test_a_dash_between_a_number_and_a_word_is_no_minus(cells: tuple[str, ...]) -> None:
+    found = find_format(cells, [1] * len(cells))
+    assert isinstance(found, ColumnFormat)
+    assert found.kind == "text"
+
+
+@pytest.mark.parametrize("rules", [{"thousands": ","}, {"decimal": ","}, {"file_decimal": ","}, {}])
+def test_marks_of_numbers_say_nothing_of_dates_and_codes_of_digits_alone(rules: dict[str, str]) -> None:
+    for cells, kind in ((("20200131", "20210228"), "date"), (("02134", "10001"), "text"), (("12", "130"), "number")):
+        found = find_format(cells, [1] * len(cells), CellRules(**rules))  # type: ignore[arg-type]
+        assert isinstance(found, ColumnFormat)
+        assert found.kind == kind

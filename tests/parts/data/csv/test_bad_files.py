@@ -87,6 +87,15 @@ def test_bad_files(name: str) -> None:
     assert found.code
 
 
+@pytest.mark.parametrize(
+    ("cell", "encoding"),
+    [("caf\xe9", "latin-1"), ("5 \x80", "cp1252"), ("\x93a\x94 \xe9", "cp1252"), ("\x81\x80", "latin-1")],
+)
+def test_the_euro_sign_tells_windows_from_latin_1(cell: str, encoding: str) -> None:
+    found, _ = problem(b"a,y\n" + cell.encode("latin-1") + b",2\n")
+    assert f"`encoding: {encoding}`" in found.help
+
+
 def test_utf_32_is_read_and_the_order_of_utf_16_is_told() -> None:
     Path("a.csv").write_bytes("a,y\n1,2\n3,4\n".encode("utf-32"))
     assert source("a.csv").load(Path(".")).numbers.tolist() == [[1.0], [3.0]]
