@@ -16,7 +16,7 @@ MIN_VALUES = 40  # of fewer, none is told from the others, and one is far off fr
 MAX_SHARE = 0.01  # of the values, as many as stand far off at most on one side
 MAX_COUNT = 30  # values that stand far off at most on one side
 MAX_LISTED = 5  # cells of a split that are named
-MAX_SEEN = 200_000  # values of a column from which its limits are learned: of more, as many evenly apart
+MAX_SEEN = 1 << 16  # values of a column from which its limits are learned: of more, as many evenly apart
 SIGNIFICANCE = 0.002
 """How likely a gap as wide as that to a number far off is by chance, at most, in a column with tails as heavy as its
 own; each of lighter tails is less likely."""
@@ -47,11 +47,13 @@ def limits_of(values: Array) -> Limits:
     Source    Hill 1975, "A simple general approach to inference about the tail of a distribution"; spacings of
               exponential order statistics: Sukhatme 1937, Renyi 1953
     """
-    values = values[~np.isnan(values)].astype(np.float64)
-    values = values[:: max(1, len(values) // MAX_SEEN)]
+    values = values[:: max(1, len(values) // MAX_SEEN)].astype(np.float64)
+    values = values[~np.isnan(values)]
     if not len(values):
         return ()
-    above, below = _Tail(values), _Tail(-values)
+    with np.errstate(over="ignore"):
+        middle = float(np.median(values))
+    above, below = _Tail(values, middle), _Tail(-values, -middle)
     high, low = above.usual, -below.usual
     width = high - low if high > low else 10 * max(1.0, abs(high))
     width *= 1 if len(values) >= MIN_VALUES else 10
@@ -60,15 +62,16 @@ def limits_of(values: Array) -> Limits:
 
 
 class _Tail:
-    """The upper tail of values (n,): its largest usual value, and the `end` that it does not reach by chance."""
+    """The upper tail of values (n,) about their median: its largest usual value, and the `end` that it does not reach
+    by chance."""
 
-    def __init__(self, values: Array) -> None:
+    def __init__(self, values: Array, middle: float) -> None:
         count = len(values)
         self.usual = self.end = float(values.max())
         if count < MIN_VALUES:
             return
         most, below = max(1, min(MAX_COUNT, int(MAX_SHARE * count))), min(30, max(10, count // 10))
-        low, middle = float(values.min()), float(np.median(values))
+        low = float(values.min())
         largest = -np.sort(-np.partition(values, count - most - below - 1)[count - most - below - 1 :])
         step = _resolution(values)
         away = np.log(np.maximum(largest - middle, step))

@@ -14,7 +14,7 @@ from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.class_labels import not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import ColumnEncoder, Scaling, expand_columns
-from bpcli.studies.dataset.far_off import limits_of, nearly_constant
+from bpcli.studies.dataset.far_off import MAX_SEEN, limits_of, nearly_constant
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 
 MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
@@ -108,11 +108,12 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
         return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen, form)
     parts = treatment.parts if kind == "date" else ()
     j = table.at[name]
-    values = table.numbers[rows, j].astype(np.float64)
-    values += 0.0 if table.pivot is None else table.pivot[j]
-    limits = () if kind == "boolean" else limits_of(values)
+    pivot = 0.0 if table.pivot is None else float(table.pivot[j])
+    some = table.numbers[rows[:: max(1, len(rows) // MAX_SEEN)], j].astype(np.float64)
+    limits = () if kind == "boolean" else limits_of(some + pivot)
     if missing not in FILLING_RULES:
         return ColumnEncoder(name, kind, (), parts, missing, format=form, limits=limits)
+    values = table.numbers[rows, j].astype(np.float64) + pivot
     missing = "mode" if kind == "boolean" else missing
     known = values[~np.isnan(values)]
     indicator = bool(treatment.indicator) and len(known) < len(values)
