@@ -97,9 +97,8 @@ def test_no_circle() -> None:
     assert " -> ".join(circle(arrows)) == ""
 
 
-MOST_PLACES = {"bpcli/cli": 32, "bpcli/parts/data": 20, "bpcli/studies": 12}
-"""Files and folders of a room, where they may be more or fewer than sixteen: a command is a file of cli, a data source
-one of parts/data."""
+MOST_PLACES = {"bpcli/cli": 32, "bpcli/studies": 12}
+"""Files and folders of a room, where they may be more or fewer than sixteen: a command is a file of cli."""
 
 
 def test_no_room_has_too_many_places_to_look() -> None:

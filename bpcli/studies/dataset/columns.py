@@ -9,7 +9,7 @@ import numpy as np
 from bpcli.family import Array, ColumnFormat, Kind, Missing, Table
 from bpcli.family.source import DatePart
 from bpcli.numeric.vectors import all_finite
-from bpcli.parts.data.columns import FILLING_RULES
+from bpcli.parts.data.columns.source import FILLING_RULES
 from bpcli.records.training import Problem
 
 MAX_LISTED = 8  # columns that a warning names

@@ -8,7 +8,7 @@ import numpy as np
 
 from bpcli.family import Array, Missing, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import MappedRows
-from bpcli.parts.data.columns import FILLING_RULES
+from bpcli.parts.data.columns.source import FILLING_RULES
 from bpcli.parts.data.files import yaml_name
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem

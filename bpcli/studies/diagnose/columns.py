@@ -9,7 +9,7 @@ import numpy as np
 from bpcli.config.dump import flow
 from bpcli.family import Activation, Array, join_names
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data.columns import ColumnSource
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.diagnose import LEVELS, Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext

@@ -4,7 +4,7 @@ from bpcli.family import ColumnFormat
 from bpcli.family.cell_format import ORDER_WORDS
 from bpcli.parts.data.cells import FormatProblem, is_meant_as_number, is_missing, number_of
 from bpcli.parts.data.cells.dress import dressed_number, is_usual_unit, unit_text
-from bpcli.parts.data.column_formats import format_help
+from bpcli.parts.data.columns.formats import format_help
 from bpcli.parts.data.csv.file import CsvLayout, with_position
 from bpcli.parts.data.files import visible, yaml_name
 from bpcli.records.training import Failure, Problem

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpcli.family import join_names, near
-from bpcli.parts.data.columns import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
 from bpcli.parts.data.files import data_error, yaml_name
 
 
