@@ -16,8 +16,8 @@ def mark_far_rows(
 ) -> tuple[Predictions, tuple[Problem, ...]]:
     """Returns the predictions with a last column, and a line with the count of the rows that it marks: what they have
     far beyond the training rows' numbers with the usual range, or as a category that train does not have; "" for all
-    others. A model that holds no limits (an earlier version saved it, or its rows have no named columns of numbers)
-    says so, and marks nothing by numbers."""
+    others. A model that holds no limits of its numbers (an earlier version saved it, or its rows have no named columns)
+    says so, and marks nothing by them."""
     marks: dict[int, list[str]] = {}
     for cell in far_cells(preprocessor.columns, table):
         marks.setdefault(cell.row, []).append(str(cell))
@@ -32,7 +32,8 @@ def mark_far_rows(
     text = f"rows far outside of what training saw: {len(marks):,} of {len(rows):,}"
     help = f"the column `{COLUMN}` says in what; such predictions are guesses" if marks else ""
     warnings: tuple[Problem, ...] = (Problem(text, code="far-off", help=help, level="warning"),)
-    if not any(c.limits for c in preprocessor.columns):
+    of_numbers = [c for c in preprocessor.columns if c.kind in ("number", "date")]
+    if not any(c.limits for c in of_numbers) and (of_numbers or not preprocessor.columns):
         text = "the model holds no limits of the numbers that training saw: no row is marked by them"
         help = "limits of named columns of numbers are saved with a model: train it again where an earlier version did"
         warnings = (Problem(text, code="no-limits", help=help, level="warning"), *(warnings if marks else ()))

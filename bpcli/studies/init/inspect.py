@@ -129,7 +129,7 @@ def _columns(
     source: Any, targets: tuple[str, ...], task: TableTask | None, root: Path, base: Path, options: ColumnOptions
 ) -> Inspection:
     source = options.applied(source.model_copy(update={"target": targets or source.target}))
-    table, source = _load(source, root)
+    table, source = _load(source, root, task)
     values, classes, several = _task(table, task)
     if table.target is not None and table.target.ndim == 1 and classes:
         table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
@@ -192,9 +192,10 @@ def _few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
     return (text + f"learn from. Join classes, or find {MIN_ROWS_PER_CLASS} rows and more of each.",)
 
 
-def _load(source: Any, root: Path) -> tuple[Table, Any]:
+def _load(source: Any, root: Path, task: TableTask | None) -> tuple[Table, Any]:
     """Loads all rows, with gaps where the file has them. Returns the source that reads them so, too: one that takes a
-    first line that is data, and columns without a name (the row numbers that a data frame writes), as they are."""
+    first line that is data, columns without a name (the row numbers that a data frame writes) and a target that is said
+    to be classes as they are."""
     while True:  # every other try changes the source
         columns = {**dict.fromkeys(source.target, Treatment(missing="drop")), **source.columns}
         tolerant = source.model_copy(update={"missing": "median", "columns": columns})
@@ -208,6 +209,8 @@ def _load(source: Any, root: Path) -> tuple[Table, Any]:
                 source = source.model_copy(update={"header": False})
             elif code == "no-target":
                 raise _no_target(failure) from None
+            elif task == "classify" and len(source.target) == 1 and not {*source.target} & {*source.text}:
+                source = source.model_copy(update={"text": (*source.text, *source.target)})
             else:
                 raise
 

@@ -91,7 +91,13 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
         source = spelled_out[1:-1] if spelled_out.startswith("{") else f"type: csv, path: {yaml_name(data)}"
         return f"`bpcli init {shlex.quote(f'{{{source}, {key}: {value}}}')}{rest}`"
 
-    problems = tuple(replace(p, help=SETTING.sub(typed, p.help)) for p in failure.problems)
+    without = [f"; to leave the column out, write `drop: [{yaml_name(name)}]`" for name in targets]
+    problems = []
+    for p in failure.problems:
+        kept = p.help
+        for clause in without:  # nothing could be predicted then
+            kept = kept.replace(clause, "")
+        problems.append(replace(p, help=SETTING.sub(typed, kept)))
     return Failure(*problems, exit=failure.exit)
 
 

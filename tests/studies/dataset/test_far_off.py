@@ -177,6 +177,18 @@ training: {epochs: 1}
     )
 
 
+def test_a_model_without_numbers_needs_no_limits(lab: Lab) -> None:
+    lab.write("t.csv", "x,y\n" + "a,1\nb,2\na,1.5\nc,3\n" * 9)
+    Path("t.yaml").write_text("""data: {train: {type: csv, path: t.csv, target: y}}
+architecture: [{type: dense, units: 1}]
+loss: mean_squared_error
+training: {epochs: 1}
+""")
+    lab.good("train", "t.yaml", "--out", "run")
+    said = lab.good("predict", "run", "--data", "t.csv", "--warn").err
+    assert said == "warning: rows far outside of what training saw: 0 of 36 [far-off]\n"
+
+
 def test_a_constant_target_is_refused_once(lab: Lab) -> None:
     Path("t.csv").write_text("a,y\n" + "".join(f"{i / 7:.3f},14.62\n" for i in range(30)))
     Path("t.yaml").write_text("""data: {train: {type: csv, path: t.csv, target: y}, test: 0.2}

@@ -101,3 +101,14 @@ def test_whole_numbers_taken_for_classes_are_said() -> None:
     said = "# the whole numbers of `y`, 0 to 3, are taken for 4 classes; `--task regress` predicts them as numbers"
     assert said in write_config("c.csv", ["y"], None, Path("-")).text
     assert "are taken for" not in write_config("c.csv", ["y"], "classify", Path("-")).text
+
+
+def test_a_word_among_the_numbers_of_a_target_is_settled_by_what_the_help_says() -> None:
+    Path("w.csv").write_text("x,y\n" + "".join(f"{i * i % 97},{'big' if i == 3 else i % 4}\n" for i in range(200)))
+    with pytest.raises(Failure) as caught:
+        write_config("w.csv", ["y"], None, Path("-"))
+    help = caught.value.problems[0].help
+    assert help.endswith("if the column holds text, write `--task classify`")
+    assert "missing_values: [big]" in help
+    assert "units: 5}" in write_config("w.csv", ["y"], "classify", Path("-")).text
+    assert "units: 4}" in write_config("{type: csv, path: w.csv, missing_values: [big]}", ["y"], None, Path("-")).text

@@ -58,6 +58,7 @@ _NAME_FIRST = _pattern(rf"{_NAME}[-\s/.]*(\d\d?){_NTH}(?:,\s*|[-\s/.]+)(\d{{4}}|
 _YEAR_NAME = _pattern(rf"(\d{{4}})[-\s/.]*{_NAME}[-\s/.]*(\d\d?)(?!\d)")
 _C_TIME = re.compile(_WEEKDAY + rf"{_NAME}\s+(\d\d?)\s+(\d\d?):(\d\d):(\d\d)(?:\s+{_ZONE})?\s+(\d{{4}})", re.I)
 _MONTH_OF_YEAR = re.compile(r"(\d{4})[-/.](\d\d)", re.ASCII)
+_QUARTER = re.compile(r"(\d{4})[-\s]?q([1-4])|q([1-4])[-\s/]?(\d{4})", re.I | re.ASCII)
 _NAMED_MONTH = re.compile(rf"{_NAME}[-\s/.,]*(\d{{4}})", re.I)
 _OTHER_DIGITS = re.compile(r"[^\D0-9]")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d)?(Z)?)?", re.ASCII)
@@ -67,9 +68,9 @@ class WrittenDate(NamedTuple):
     """The parts of a date as they stand in a cell.
 
     `layout` is how it is written: by numbers (`2020-`, `-2020` or `-20`, with what stands between), with a month's name
-    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`), `2000-01` or `20000131`. `first`, `second`, `third` are its
-    numbers in their order (a month's name is a number); `order` is theirs where the layout says it, "" where it may be
-    any. `micros` are the microseconds since midnight less the zone's.
+    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`), `2000-01`, `2000Q1` or `20000131`. `first`, `second` and
+    `third` are its numbers in their order (a month's name is a number); `order` is theirs where the layout says it, ""
+    where it may be any. `micros` are the microseconds since midnight less the zone's.
     """
 
     layout: str
@@ -124,6 +125,9 @@ def written_date(cell: str) -> WrittenDate | None:
         return _with_time("Jan 1 2000", _month(name), day, year, "mdy", [hour, minute, second, None, None, zone])
     if found := _MONTH_OF_YEAR.fullmatch(cell):
         return WrittenDate("2000-01", int(found[1]), int(found[2]), 1, "ymd", 0)
+    if found := _QUARTER.fullmatch(cell):
+        year, quarter = (found[1], found[2]) if found[1] else (found[4], found[3])
+        return WrittenDate("2000Q1", int(year), 3 * int(quarter) - 2, 1, "ymd", 0)
     if found := _NAMED_MONTH.fullmatch(cell):
         return _with_time("Jan 2000", _month(found[1]), 1, found[2], "mdy", [])
     return _compact(cell)
