@@ -44,6 +44,9 @@ MissingValues = Annotated[
 ]
 """Words and numbers that stand for no value beside the usual ones."""
 
+CategoryEncoding = Literal["one_hot", "frequency"]
+"""What the categories of a text column become: an input of 0 and 1 for each, or one that says how often it occurs."""
+
 
 @dataclass
 class Scored:
@@ -123,6 +126,13 @@ class Treatment(Settings):
         None, description="a category that train does not have: an error, or counted as none of those it has"
     )
     parts: tuple[DatePart, ...] = Field(("days",), strict=False, description="the inputs that a date becomes")
+    encoding: CategoryEncoding | None = Field(
+        None, description="what a text's categories become: one_hot, or frequency, one input: how often train has each"
+    )
+    min_rows: int | None = Field(
+        None, ge=1, description="training rows from which on a category has an input of its own; left out: all have, "
+        "beside a frequency none",
+    )  # fmt: skip
     missing_values: MissingValues = Field(
         (), description="words and numbers that stand for no value in this column, beside the usual ones"
     )

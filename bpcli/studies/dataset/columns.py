@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from bpcli.family import Array, ColumnFormat, Kind, Missing, Table
-from bpcli.family.source import DatePart
+from bpcli.family.source import CategoryEncoding, DatePart
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.columns.source import FILLING_RULES
 from bpcli.records.training import Problem
@@ -27,6 +28,9 @@ class ColumnEncoder:
     """One input column. A number (or a boolean, 0 or 1) becomes one input, a date one for each of its `parts`, text one
     for each of its `categories` (sorted); an `indicator` is one more, 1 where there was no value.
 
+    Where `counts` are known, the training rows of each category, only those with `min_rows` and more have inputs of
+    their own (0: none has), and by the encoding `frequency` one more input says how often the category occurs.
+
     `format` is how the cells of the training file were written, where it was a text file. `fill` stands for a missing
     value: a number (of a date its days since 1970), or one of the categories. `limits` are those of the numbers of the
     training rows (see `far_off`), () where they are not known: of a model that an earlier version has saved, too.
@@ -42,6 +46,9 @@ class ColumnEncoder:
     unseen: Literal["error", "ignore"] = "error"
     format: ColumnFormat | None = None
     limits: tuple[float, ...] = ()
+    encoding: CategoryEncoding = "one_hot"
+    counts: tuple[int, ...] = ()
+    min_rows: int = 0
 
     @property
     def scaled_width(self) -> int:
@@ -51,12 +58,53 @@ class ColumnEncoder:
     @property
     def width(self) -> int:
         """How many inputs it becomes."""
-        return self.scaled_width + len(self.categories) + self.indicator
+        return self.scaled_width + len(self.one_hot) + self.has_frequency + self.indicator
+
+    @cached_property
+    def one_hot(self) -> tuple[str, ...]:
+        """The categories that have an input of their own, of 0 and 1."""
+        if not self.counts:
+            return self.categories
+        least = self.min_rows or max(self.counts) + 1
+        return tuple(c for c, n in zip(self.categories, self.counts, strict=False) if n >= least)
+
+    @property
+    def has_frequency(self) -> bool:
+        """Whether an input says how often a category occurs in the training rows."""
+        return self.encoding == "frequency"
+
+    @cached_property
+    def places(self) -> Array:
+        """The place of each category's own input, -1 where it has none; at the end that of no category, -1."""
+        own = {category: k for k, category in enumerate(self.one_hot)}
+        return np.array([*(own.get(category, -1) for category in self.categories), -1], np.int64)
+
+    @cached_property
+    def frequencies(self) -> Array:
+        """How often each category occurs, and at the end 0 times: log(1 + rows) less its mean over the training rows,
+        over its deviation where that is above 1. (Rows of a column whose categories all occur about as often are not
+        driven apart, and a category that train does not have stays near.)"""
+        counts = np.array(self.counts, np.float64)
+        logs, weights = np.log1p(counts), counts / counts.sum()
+        mean = float(weights @ logs)
+        deviation = float(np.sqrt(weights @ (logs - mean) ** 2))
+        return np.append(logs - mean, -mean) / max(1.0, deviation)
+
+    def write_categories(self, codes: Array, out: Array) -> None:
+        """Writes what categories (n,), given by their places (-1: none of them), become to the first of the inputs
+        `out` (n, inputs), which are 0."""
+        own = self.places[codes]
+        known = np.flatnonzero(own >= 0)
+        out[known, own[known]] = 1
+        if self.has_frequency:
+            out[:, len(self.one_hot)] = self.frequencies[codes]
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of its inputs."""
-        own = tuple(f"{self.name}={c}" for c in self.categories) or (self.name,)
+        own = tuple(f"{self.name}={c}" for c in self.one_hot)
+        own += (f"{self.name} frequency",) if self.has_frequency else ()
+        own = own or (self.name,)
         if self.parts not in ((), ("days",)):
             own = tuple(f"{self.name}.{name}" for part in self.parts for name in PART_INPUTS.get(part, (part,)))
         return (*own, f"{self.name} missing") if self.indicator else own
@@ -82,6 +130,10 @@ class ColumnEncoder:
             and (not filled or (known and (self.kind != "text" or self.fill in self.categories)))
             and (not filled or self.kind == "text" or bool(np.isfinite(float(self.fill or 0))))
             and (filled or not self.indicator)
+            and len(self.counts) in (0, len(self.categories))
+            and all(n > 0 for n in self.counts)
+            and (bool(self.counts) or (not self.min_rows and not self.has_frequency))
+            and (not self.categories or bool(self.one_hot) or self.has_frequency)
             and len(self.limits) in (0, 4)
             and (not self.limits or self.kind != "text")
             and list(self.limits) == sorted(self.limits)  # nan is in no order

@@ -17,7 +17,8 @@ from bpcli.studies.dataset.columns import ColumnEncoder, Scaling, expand_columns
 from bpcli.studies.dataset.far_off import MAX_SEEN, limits_of, nearly_constant
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 
-MAX_CATEGORIES = 1000  # of a text column; beyond it holds names or identifiers
+MAX_CATEGORIES = 1000  # of a text column that have inputs of their own
+MAX_COUNTED = 100_000  # categories of a text column whose frequency is an input; beyond it holds names or identifiers
 DEFAULT_TREATMENT = Treatment()
 
 
@@ -41,7 +42,8 @@ def labels_of(table: Table, targets: Literal["classes", "values"]) -> Labels:
 
 def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Preprocessor:
     """Returns what these rows teach; no other row of the table is read. Raises Failure: a text column with over 1,000
-    categories, a column without a value, a single class, numbers too large to scale."""
+    categories that would have inputs of their own, a column without a value, a single class, numbers too large to
+    scale."""
     columns = tuple(_column(table, name, rows) for name in table.order)
     scaling = _scaling(table, rows, columns, scale)
     shape = (sum(c.width for c in columns),) if columns else table.numbers.shape[1:]
@@ -100,12 +102,21 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
             path = ("data", "train", "columns", name, "scale")
             raise Failure(Problem(text, code="treatment", path=path, help="leave `scale` out"))
         cells = table.texts[name][rows]
-        found = _count_categories(table, name, cells.found)
+        found = _count_categories(table, name, cells.found, treatment)
         missing = "mode" if missing in FILLING_RULES else missing
         fill = max(sorted(found), key=found.__getitem__) if missing == "mode" else None
         unseen = treatment.unseen or "error"
         indicator = bool(treatment.indicator) and bool(cells.gaps.any())
-        return ColumnEncoder(name, kind, tuple(sorted(found)), (), missing, fill, indicator, unseen, form)
+        categories, encoding = tuple(sorted(found)), treatment.encoding or "one_hot"
+        counted = encoding == "frequency" or treatment.min_rows is not None
+        return ColumnEncoder(
+            name, kind, categories, (), missing, fill, indicator, unseen, form, encoding=encoding,
+            counts=tuple(found[c] for c in categories) if counted else (), min_rows=treatment.min_rows or 0,
+        )  # fmt: skip
+    if said := next((key for key in ("encoding", "min_rows") if getattr(treatment, key) is not None), None):
+        text = f"column `{name}` holds {kind}s, and `{said}` is about the categories of a text"
+        path, help = ("data", "train", "columns", name, said), "leave it out, or write `kind: text` beside it"
+        raise Failure(Problem(text, code="treatment", path=path, help=help))
     parts = treatment.parts if kind == "date" else ()
     j = table.at[name]
     pivot = 0.0 if table.pivot is None else float(table.pivot[j])
@@ -121,14 +132,28 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
     return ColumnEncoder(name, kind, (), parts, missing, middle, indicator, format=form, limits=limits)
 
 
-def _count_categories(table: Table, name: str, found: dict[str, int]) -> dict[str, int]:
+def _count_categories(table: Table, name: str, found: dict[str, int], treatment: Treatment) -> dict[str, int]:
     """Returns how often each category occurs, of which there have to be some, and not too many."""
     if not found:
         raise _no_value(table, name)
-    if len(found) > MAX_CATEGORIES:
-        text = f"column `{name}` holds {len(found)} different texts: each would become an input of its own"
+    frequency, least = treatment.encoding == "frequency", treatment.min_rows or 0
+    own = sum(n >= least for n in found.values()) if least or not frequency else 0
+    if own > MAX_CATEGORIES or len(found) > MAX_COUNTED:
+        what = f"{own} of them" if least > 1 and own > MAX_CATEGORIES else "each"
+        text = f"column `{name}` holds {len(found)} different texts: {what} would become an input of its own"
+        if len(found) > MAX_COUNTED:
+            text = f"column `{name}` holds {len(found):,} different texts, more than the {MAX_COUNTED:,} that are kept"
         help = f"leave it out with `drop: [{yaml_name(name)}]`"
+        if len(found) <= MAX_COUNTED:
+            help += f", or write `columns: {{{yaml_name(name)}: {{encoding: frequency}}}}` in the train source"
+            help += f", with `min_rows: {least + 1}` or more" if least and frequency else ""
         raise Failure(Problem(text, code="categories", file=table.origin, help=help))
+    if least and not own and not frequency:
+        text = (
+            f"column `{name}`: no category has {least:,} training rows, the most frequent has {max(found.values()):,}"
+        )
+        path = ("data", "train", "columns", name, "min_rows")
+        raise Failure(Problem(text, code="categories", path=path, help="write a smaller `min_rows`"))
     return found
 
 

@@ -133,10 +133,10 @@ class Preprocessor:
                 part[:, layout.values] = x
             else:
                 part[...] = x
-        for name, first in layout.texts.items():
-            codes, gaps[name] = self._codes(table, name, chosen, categories[name])
-            known = np.flatnonzero(codes >= 0)
-            part[known, first + codes[known]] = 1
+        for c in self.columns:
+            if c.categories:
+                codes, gaps[c.name] = self._codes(table, c, chosen, categories[c.name])
+                c.write_categories(codes, part[:, layout.texts[c.name] :])
         for name, first in layout.indicators.items():
             part[:, first] = gaps[name]
         if not all_finite(part):
@@ -180,9 +180,9 @@ class Preprocessor:
             known[""] = known[str(column.fill)]
         return np.array([known.get(text, -1) for text in table.texts[column.name].categories], np.int64)
 
-    def _codes(self, table: Table, name: str, rows: Array, categories: Array) -> tuple[Array, Array]:
+    def _codes(self, table: Table, column: ColumnEncoder, rows: Array, categories: Array) -> tuple[Array, Array]:
         """Returns the category of each row, -1 for one that is ignored, and where there was no value."""
-        column = next(c for c in self.columns if c.name == name)
+        name = column.name
         text = table.texts[name][rows]
         codes, gaps = categories[text.codes], text.gaps
         if column.fill is None and gaps.any():
@@ -201,7 +201,8 @@ class Preprocessor:
         for column in self.columns:
             if column.unseen == "ignore" and column.categories and column.name in table.texts:
                 text = table.texts[column.name] if rows is None else table.texts[column.name][rows]
-                odd = {v: n for v, n in text.found.items() if v not in column.categories}
+                known = frozenset(column.categories)
+                odd = {v: n for v, n in text.found.items() if v not in known}
                 if odd:
                     names = join_names(tuple(f"`{v}`" for v in odd))
                     problem = f"{table.origin}: column `{column.name}`: {sum(odd.values())} of {len(text)} rows hold "

@@ -77,11 +77,18 @@ def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
     filled = "rows without it left out" if c.missing == "drop" else ""
     if c.fill is not None:
         filled = f"missing as {c.fill_text}"
-    made = f"one-hot, {len(c.categories)} input{'s' * (len(c.categories) != 1)}" if c.categories else scaled
+    made = categories_text(c) if c.categories else scaled
     if c.parts:
         made = f"{' and '.join(c.parts)}, {scaled}" if c.parts != ("days",) else f"days since 1970, {scaled}"
     ignored = "unseen ignored" if c.unseen == "ignore" else ""
     return ", ".join(word for word in (made, filled, "an input says where" if c.indicator else "", ignored) if word)
+
+
+def categories_text(c: ColumnEncoder) -> str:
+    """Returns what the categories of a text column become, in words."""
+    own = len(c.one_hot)
+    made = f"one-hot{f' from {c.min_rows:,} rows on' if c.min_rows > 1 else ''}, {own} input{'s' * (own != 1)}"
+    return (f"{made}, frequency, 1 input" if own else "frequency, 1 input") if c.has_frequency else made
 
 
 def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:

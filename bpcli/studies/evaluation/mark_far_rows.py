@@ -24,8 +24,9 @@ def mark_far_rows(
     for c in preprocessor.columns:
         if c.categories and c.name in table.texts:
             cells = table.texts[c.name]
+            known = frozenset(c.categories)
             for code, category in enumerate(cells.categories):
-                if category and category not in c.categories:
+                if category and category not in known:
                     for row in cells.rows_of(code).tolist():
                         marks.setdefault(row, []).append(f"{c.name} {category} (not in train)")
     rows = [(*row, "; ".join(marks.get(i, ()))) for i, row in enumerate(predictions.rows)]

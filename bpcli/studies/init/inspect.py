@@ -18,15 +18,15 @@ from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import nearly_constant
+from bpcli.studies.dataset.fit import MAX_CATEGORIES
 from bpcli.studies.dataset.judgement import hazards
+from bpcli.studies.init.categories import choose_encoding, codes_remarks, one_hot_limits
 from bpcli.studies.init.options import USUAL, ColumnOptions
 
 TableTask = Literal["classify", "regress"]
 
 MAX_CLASS_IDS = 20  # different whole numbers that may be class ids
 MIN_ROWS_PER_CLASS = 10  # on average, where whole numbers count as class ids
-MAX_CATEGORIES_OF_FEW_ROWS = 50  # of a text column, where rows are few
-MIN_ROWS_PER_CATEGORY = 20  # on average, where a text column has more categories
 MIN_DISTINCT_ROWS = 20  # that all differ in a column before it counts as a name or an id
 MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
 MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
@@ -134,12 +134,14 @@ def _columns(
     if table.target is not None and table.target.ndim == 1 and classes:
         table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
         values, classes, several = _task(table, task)
-    found = [_column(table, name, name in options.kept) for name in table.order]
-    kept = [c for c in found if not c.dropped]
+    limits = one_hot_limits(table)
+    columns = [_column(table, name, name in options.kept, limits.get(name, 0)) for name in table.order]
+    kept = [c for c in columns if not c.dropped]
     if not kept:
-        text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in found[:8])}"
+        text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in columns[:8])}"
         help = "a network needs a column that says something about the target"
         raise Failure(Problem(text, code="no-inputs", help=help))
+    found = hazards(table, {c.name for c in kept})
     text_columns = any(c.kind == "text" for c in kept)
     lost = table.target_names if any(w.code == "rows-left-out" for w in table.warnings) else ()
     said = source.model_dump(mode="json", exclude_defaults=True).get("columns", {})
@@ -147,7 +149,7 @@ def _columns(
     treatments |= {name: {**said.get(name, {}), "missing": "drop"} for name in lost}
     treatments = {name: settings for name, settings in treatments.items() if settings}
     settings = {
-        "drop": [*source.drop, *(c.name for c in found if c.dropped)],
+        "drop": [*source.drop, *(c.name for c in columns if c.dropped)],
         "columns": treatments,
         "missing": "median",  # also where nothing is missing here: a row to be predicted may lack a value
         "indicator": any(c.missing >= MIN_MISSING_SHARE for c in kept),
@@ -158,7 +160,7 @@ def _columns(
         source=_source_settings(plain, root, base, **settings),
         origin=table.origin,
         rows=table.rows,
-        columns=tuple(found),
+        columns=tuple(columns),
         targets=table.target_names,
         task=values,
         shape=(sum(c.width for c in kept),),
@@ -170,7 +172,8 @@ def _columns(
             *(c.remark for c in kept if c.remark),
             *_whole_numbers_remark(table, classes, task),
             *_few_rows_remark(table.rows, classes),
-            *(hazard.advice for hazard in hazards(table, {c.name for c in kept})),
+            *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),
+            *(hazard.advice for hazard in found),
         ),
     )
 
@@ -222,11 +225,11 @@ def _no_target(failure: Failure) -> Failure:
     return Failure(Problem("what is to be predicted is not said", code="no-target", file=problem.file, help=help))
 
 
-def _column(table: Table, name: str, keep: bool) -> FileColumn:
+def _column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
     """Returns what a column holds and what the experiment does with it; one to `keep` is left out only where it has no
-    value at all."""
+    value at all. Text may become so many one-hot inputs as `limit` says."""
     if name in table.texts:
-        return _text(name, table.texts[name], keep)
+        return _text(name, table.texts[name], keep, limit)
     values = table.numbers[:, table.at[name]].astype(np.float64)
     gaps = float(np.isnan(values).mean())
     values = values[~np.isnan(values)]
@@ -304,7 +307,7 @@ def _numbers_rows(name: str, values: Array) -> bool:
     return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
-def _text(name: str, cells: CodedText, keep: bool) -> FileColumn:
+def _text(name: str, cells: CodedText, keep: bool, limit: int) -> FileColumn:
     present, count = sum(cells.found.values()), len(cells.found)
     gaps = 1 - present / max(1, len(cells))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
@@ -313,11 +316,11 @@ def _text(name: str, cells: CodedText, keep: bool) -> FileColumn:
         why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
     elif present >= MIN_DISTINCT_ROWS and 2 * count > present:
         holds, why = f"{count:,} different texts", "names or ids"
-    elif count > max(MAX_CATEGORIES_OF_FEW_ROWS, min(1000, present // MIN_ROWS_PER_CATEGORY)):
-        why = "too many to tell apart"
-    if why and not (keep and count):
+    made = choose_encoding(cells, limit or MAX_CATEGORIES * keep)
+    why = why or made.left_out
+    if (why and not (keep and count)) or not made.words:
         return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)
-    return FileColumn(name, "text", holds, f"one-hot, {count} inputs", width=count, missing=gaps)
+    return FileColumn(name, "text", holds, made.words, width=made.width, missing=gaps, settings=made.settings)
 
 
 # Targets

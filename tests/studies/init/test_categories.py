@@ -1,0 +1,142 @@
+"""Text columns of many categories, and whole numbers that may be names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bpcli.family import Array, CodedText, Table
+from bpcli.studies.init.categories import choose_encoding, one_hot_limits, order_and_names
+from bpcli.studies.init.inspect import Inspection, inspect_data
+from bpcli.studies.init.options import ColumnOptions
+
+CHANCE = np.random.default_rng(5)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def found(options: ColumnOptions | None = None, **columns: Any) -> Inspection:
+    """What is found in a table of these columns."""
+    rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    Path("a.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
+    return inspect_data("a.csv", ("y",), None, Path(), Path(), options or ColumnOptions())
+
+
+# Text
+
+
+def coded(*counts: int) -> CodedText:
+    return CodedText.of([f"w{i}" for i, n in enumerate(counts) for _ in range(n)])
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "words", "width", "least"),
+    [
+        ((3, 2, 1), 3, "one-hot, 3 inputs", 3, None),
+        ((9, 5, 5, 1), 3, "one-hot from 2 rows on, and frequency", 4, 2),
+        ((9, 5, 5, 5), 3, "one-hot from 6 rows on, and frequency", 2, 6),  # of equals all or none
+        ((5, 5, 5, 5), 3, "frequency, 1 input", 1, 0),
+    ],
+)
+def test_beyond_the_limit_the_most_frequent_have_inputs_of_their_own(
+    counts: tuple[int, ...], limit: int, words: str, width: int, least: int | None
+) -> None:
+    made = choose_encoding(coded(*counts), limit)
+    assert (made.words, made.width, made.left_out) == (words, width, "")
+    plain = {"encoding": "frequency", **({"min_rows": least} if least else {})}
+    assert made.settings == ({} if least is None else plain)
+
+
+def table_of(rows: int, *categories: int) -> Table:
+    texts = {
+        f"t{k}": CodedText(np.arange(rows, dtype=np.int32) % n, tuple(f"w{i}" for i in range(n)))
+        for k, n in enumerate(categories)
+    }
+    return Table(np.zeros((rows, 0)), texts, (), tuple(texts), None, (), "a table")
+
+
+def test_zeros_and_ones_fit_into_memory() -> None:
+    assert one_hot_limits(table_of(2000, 60)) == {"t0": 1000}
+    assert one_hot_limits(table_of(500_000, 1000)) == {"t0": 134}
+    assert one_hot_limits(table_of(500_000, 1000, 900, 50)) == {"t0": 67, "t1": 67, "t2": 67}
+    for columns in ((1000,), (1000, 900)):
+        assert sum(one_hot_limits(table_of(500_000, *columns)).values()) * 500_000 * 4 <= 1 << 28  # bytes of float32
+
+
+def test_more_than_a_thousand_are_counted_too() -> None:
+    words = [f"w{i}" for i in range(1200) for _ in range(3 if i < 10 else 2)]
+    f = found(z=CHANCE.normal(size=len(words)).round(3), w=words, y=CHANCE.normal(size=len(words)).round(3))
+    (column,) = (c for c in f.columns if c.name == "w")
+    assert column.treatment == "one-hot from 3 rows on, and frequency"
+    assert f.source["columns"] == {"w": {"encoding": "frequency", "min_rows": 3}}
+    assert f.shape == (12,)
+
+
+def test_who_a_row_is_of_is_no_input_where_each_has_few_rows() -> None:
+    rows = 360
+    who = [f"p{i // 6:03}" for i in range(rows)]
+    noise = CHANCE.normal(size=(2, rows)).round(3)
+    kinds = {c.name: c.treatment for c in found(patient=who, z=noise[0], y=noise[1]).columns}
+    assert kinds["patient"] == "left out: who or what a row is of"
+    kept = found(ColumnOptions(text=("patient",)), patient=who, z=noise[0], y=noise[1])
+    assert kept.columns[0].treatment == "one-hot, 60 inputs"
+    assert found(shop=who, z=noise[0], y=noise[1]).columns[0].treatment == "one-hot, 60 inputs"
+
+
+# Whole numbers
+
+
+CURVES: dict[str, Callable[[Array], Array]] = {
+    "a line": lambda r: r,
+    "a parabola": lambda r: r**2,
+    "a step": lambda r: np.where(r > 0.2, 1.0, 0.0),
+    "a wave": lambda r: np.sin(np.pi * r),
+    "nothing": lambda r: 0 * r,
+}
+
+
+@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("seed", range(5))
+def test_an_order_is_no_name(curve: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 12, 600)
+    effect = CURVES[curve](np.linspace(-1, 1, 12))
+    y = effect[codes] + rng.normal(0, 0.3, 600)
+    assert order_and_names(codes * 5.0, y[:, None]) is None
+
+
+def test_numbers_that_are_names_are_told() -> None:
+    codes, worth = np.array([101, 205, 317, 402, 548, 611, 790, 802]), [5, 1, 4, 0, 7, 2, 6, 3]
+    at = CHANCE.integers(0, 8, 600)
+    rent = np.array(worth)[at] + CHANCE.normal(0, 0.6, 600)
+    rooms = CHANCE.integers(1, 6, 600)
+    f = found(area=codes[at], rooms=rooms, y=rent.round(3))
+    (remark,) = f.remarks
+    assert remark.startswith("`area`: 8 different whole numbers, whose order explains ")
+    assert remark.endswith("%: if they are names, `--text area`")
+    assert found(ColumnOptions(text=("area",)), area=codes[at], rooms=rooms, y=rent.round(3)).remarks == ()
+    assert found(ColumnOptions(number=("area",)), area=codes[at], rooms=rooms, y=rent.round(3)).remarks == ()
+    classes = np.array(["low", "high"])[(rent > 3.5).astype(int)]
+    assert any("`--text area`" in remark for remark in found(area=codes[at], rooms=rooms, y=classes).remarks)
+    patients = [f"p{i // 20}" for i in range(600)]  # all rows of one are alike: any few numbers know them
+    grouped = found(patient=patients, height=[150 + (7 * (i // 20)) % 40 for i in range(600)], y=rent.round(3)).remarks
+    assert not any("--text" in remark for remark in grouped)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [([0.5, 1, 2, 3, 4, 5, 6, 7], False), ([0, 1, 2, 3, 4, 5, 6, 7], True), ([0, 1, 2, 3], False)],
+)
+def test_only_a_few_whole_numbers_are_names(values: list[float], named: bool) -> None:
+    at = np.arange(400) % len(values)
+    y = np.where(at % 2 == 0, 1.0, -1.0) + CHANCE.normal(0, 0.1, 400)
+    assert (order_and_names(np.array(values, float)[at], y[:, None]) is not None) is named
+    many = np.arange(400) % 51
+    assert order_and_names(many.astype(float), np.where(many % 2, 1.0, -1.0)[:, None]) is None
