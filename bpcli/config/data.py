@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Augmentation, Scaler, Source
 from bpcli.family.part import OneOf, Settings, dump
-from bpcli.parts.data.columns.source import column_name  # declares the parts, too
+from bpcli.parts.data.columns.settings import column_name  # declares the parts, too
 
 
 def _fraction_or_source(value: Any) -> float | Source | None:

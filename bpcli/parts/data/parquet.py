@@ -11,7 +11,8 @@ from pydantic import Field
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Sample, Table
 from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.files import data_error, locate, yaml_name
 from bpcli.parts.extras import not_installed
 from bpcli.records.training import Failure

@@ -14,7 +14,8 @@ import numpy as np
 from bpcli.config.data import Data, Fold
 from bpcli.family import Array, Source, Table
 from bpcli.numeric.lazy_rows import ComputedRows
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
 from bpcli.studies.dataset.columns import filled_values
 from bpcli.studies.dataset.fit import fit_preprocessor, labels_of

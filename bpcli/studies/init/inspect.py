@@ -14,7 +14,8 @@ from bpcli.family import Array, CodedText, Shape, Source, Table, Treatment
 from bpcli.parts.data.cells import find_sentinels
 from bpcli.parts.data.cells.codes import are_names
 from bpcli.parts.data.cells.missing import looks_like_sentinel
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import nearly_constant

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bpcli.family import Treatment
-from bpcli.parts.data.columns.source import ColumnSource, TreatmentMap
+from bpcli.parts.data.columns.settings import TreatmentMap
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import Failure, Problem
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bpcli.family import Table
 from bpcli.family.part import dump
 from bpcli.parts.data import cells
-from bpcli.parts.data.columns.source import ColumnRequest
+from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.csv import read as csvread
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.targets import distinct

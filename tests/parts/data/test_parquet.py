@@ -13,7 +13,8 @@ import pytest
 
 from bpcli.config.data import Data
 from bpcli.family import Source, Table
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.prepare import prepare
 

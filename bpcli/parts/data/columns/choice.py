@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpcli.family import join_names, near
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.files import data_error, yaml_name
 
 

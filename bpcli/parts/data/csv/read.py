@@ -18,7 +18,7 @@ from bpcli.numeric.threads import thread_count
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.cells import FormatProblem, cell_values, is_missing, number_of
 from bpcli.parts.data.columns.formats import Role, column_format, value_declared_missing
-from bpcli.parts.data.columns.source import GapRules, LoadedColumns
+from bpcli.parts.data.columns.loading import GapRules, LoadedColumns
 from bpcli.parts.data.csv.cell_errors import format_failure, wrong_cell
 from bpcli.parts.data.csv.file import CsvLayout
 from bpcli.parts.data.csv.parse import ParserProcess, ParseTask, parse_numbers

@@ -17,7 +17,8 @@ from bpcli.family.source import check_marks
 from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.formats import Role
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.csv.file import CsvFormat, CsvLayout, scan_layout, with_position
 from bpcli.parts.data.csv.read import CellColumns, WantedColumns, read_columns
 from bpcli.parts.data.files import locate

@@ -11,7 +11,7 @@ import pytest
 
 from bpcli.family import Array, CodedText, Source
 from bpcli.family.source import Table
-from bpcli.parts.data.columns.source import GapRules
+from bpcli.parts.data.columns.loading import GapRules
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.npy import Npy
 from bpcli.parts.data.targets import weigh_rows

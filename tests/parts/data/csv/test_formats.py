@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bpcli.family import ColumnFormat, Table
-from bpcli.parts.data.columns.source import ColumnRequest
+from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.csv.source import Csv
 from bpcli.records.training import Failure, Problem
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bpcli.family.part import dump
 from bpcli.parts.data import cells
-from bpcli.parts.data.columns.source import ColumnRequest
+from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.csv.source import Csv
 from bpcli.records.training import Failure
 

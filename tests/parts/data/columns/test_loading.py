@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bpcli.family import Table
-from bpcli.parts.data.columns.source import ColumnRequest, ColumnSource
+from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure, Problem
 
 READERS = ("csv", pytest.param("parquet", marks=pytest.mark.peers))
