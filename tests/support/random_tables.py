@@ -148,6 +148,8 @@ def another_file(table: RandomTable, seed: int) -> tuple[RandomTable, list[int],
 def with_gaps(column: Column, rng: random.Random, most: float = 0.4) -> Column:
     """Returns the column with gaps, one word for all of them: anywhere, or in the first rows alone."""
     word = rng.choice(GAPS[column.kind])
+    if not column.values:
+        return column
     n, share = len(column.cells), rng.uniform(0.01, most)
     gone = {i for i in range(n) if rng.random() < share}
     if most > 0.2 and rng.random() < 0.2:
@@ -185,6 +187,30 @@ def ambiguous(name: str, rng: random.Random, n: int) -> Column:
     """Numbers that all have one mark before three digits: thousands, or a fraction."""
     values = [float(rng.randint(1000, 9999)) for _ in range(n)]
     return Column(name, "number", [f"${v:,.0f}" for v in values], values, "ambiguous-numbers")
+
+
+def mistyped(name: str, rng: random.Random, n: int) -> Column:
+    """Numbers, and one word among them."""
+    cells = [f"{rng.gauss(0, 1):.4f}" for _ in range(n)]
+    cells[rng.randrange(n)] = rng.choice(["oops", "n.b.", "1.2.3", "see below", "12:30", "1_000"])
+    return Column(name, "number", cells, [], "not-a-number")
+
+
+def mixed(name: str, rng: random.Random, n: int) -> Column:
+    """Cells of two formats, two units or two currencies."""
+    code, one, other = rng.choice((
+        ("two-formats", "2020-01-{:02d}", "{:02d}.01.2020"), ("unit-change", "{} kg", "{} lb"),
+        ("currency-mix", "${}", "{} €"), ("two-formats", "1,{}00.25", "1.{}00,25"), ("two-formats", "{} kg", "{}"),
+    ))  # fmt: skip
+    cells = [(one if rng.random() < 0.6 else other).format(rng.randint(1, 9)) for _ in range(n)]
+    return Column(name, "text", cells, [], code)
+
+
+def with_sentinel(name: str, rng: random.Random, n: int) -> Column:
+    """Numbers, and one far apart from them that stands for no value."""
+    cells = ["-999" if rng.random() < 0.1 else f"{rng.uniform(0, 100):.1f}" for _ in range(n)]
+    cells[:2] = ["-999", "-999"]
+    return Column(name, "number", cells, [None if c == "-999" else float(c) for c in cells])
 
 
 def times(name: str, rng: random.Random, n: int) -> Column:
@@ -261,6 +287,7 @@ Maker = Callable[[str, random.Random, int], Column]
 USABLE: tuple[Maker, ...] = (plain, dressed, dressed, dates, times, booleans)
 COLUMNS: tuple[Maker, ...] = (
     *USABLE, *USABLE, words, words, many_words, codes, names_of_rows, constant, counted, ambiguous, ambiguous_dates,
+    mistyped, mixed, with_sentinel,
 )  # fmt: skip
 
 

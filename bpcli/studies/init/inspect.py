@@ -200,6 +200,7 @@ def _load(source: Any, root: Path, task: TableTask | None) -> tuple[Table, Any]:
     """Loads all rows, with gaps where the file has them. Returns the source that reads them so, too: one that takes a
     first line that is data, columns without a name (the row numbers that a data frame writes) and a target that is said
     to be classes as they are."""
+    first: Failure | None = None  # of a file whose first line was taken for data
     while True:  # every other try changes the source
         columns = {**dict.fromkeys(source.target, Treatment(missing="drop")), **source.columns}
         tolerant = source.model_copy(update={"missing": "median", "columns": columns})
@@ -211,6 +212,11 @@ def _load(source: Any, root: Path, task: TableTask | None) -> tuple[Table, Any]:
                 source = source.model_copy(update={"drop": (*source.drop, "")})
             elif code == "no-header" and source.header is None:
                 source = source.model_copy(update={"header": False})
+                first = failure
+            elif code == "missing-column" and first is not None and source.header is False:
+                source, first = source.model_copy(update={"header": True}), failure  # years may be names
+            elif code == "missing-column" and first is not None:
+                raise first from None
             elif code == "no-target":
                 raise _no_target(failure) from None
             elif task == "classify" and len(source.target) == 1 and not {*source.target} & {*source.text}:

@@ -112,3 +112,13 @@ def test_a_word_among_the_numbers_of_a_target_is_settled_by_what_the_help_says()
     assert "missing_values: [big]" in help
     assert "units: 5}" in write_config("w.csv", ["y"], "classify", Path("-")).text
     assert "units: 4}" in write_config("{type: csv, path: w.csv, missing_values: [big]}", ["y"], None, Path("-")).text
+
+
+def test_years_are_names_where_the_target_is_one_of_them() -> None:
+    rows = "".join(f"{i},{i * i % 97},{i % 7 + 0.5}\n" for i in range(60))
+    Path("h.csv").write_text("2019,2020,2021\n" + rows)
+    assert "header: true" in write_config("h.csv", ["2021"], None, Path("-")).text
+    assert "header: false" in write_config("h.csv", ["2"], None, Path("-")).text
+    with pytest.raises(Failure, match="target: the file has no column `2022`") as caught:
+        write_config("h.csv", ["2022"], None, Path("-"))
+    assert "the columns are 0, 1, 2" in caught.value.problems[0].help

@@ -56,11 +56,11 @@ def first_config(lab: Lab, table: RandomTable) -> list[str]:
     return codes
 
 
-def read_by_config() -> Table:
+def read_by_config(table: RandomTable) -> Table:
+    """Returns the rows, with the columns that say nothing too."""
     settings = read(Path("t.yaml")).data["data"]["train"]
-    settings = {k: v for k, v in settings.items() if k != "drop"} | {
-        "drop": [""] if "" in settings.get("drop", []) else []
-    }
+    unread = {"", *(c.name for c in table.columns if c.problem)}
+    settings["drop"] = [name for name in settings.get("drop", []) if name in unread]
     return Source.parse(settings).load(Path())
 
 
@@ -106,7 +106,7 @@ def agrees(lab: Lab, seed: int) -> list[str]:
     kept = [i for i, v in enumerate(table.column(table.target).values) if v is not None]
     if table.weight:
         kept = [i for i in kept if table.column(table.weight).values[i] != 0]
-    found = read_by_config()
+    found = read_by_config(table)
     for column in table.columns:
         if column.name in found.order and not column.problem:
             as_meant(column, found, kept)

@@ -36,6 +36,8 @@ def number_format(present: PresentCells, numbers: Numbers, rules: CellRules) -> 
     or where they are ambiguous; None where what stands beside the numbers is no unit: the column is text."""
     units = _units(present, numbers)
     unit, bare, magnitudes = rules.unit or "", rules.unit is not None, False
+    if rules.unit is None and len({n.digits for n in numbers if n}) == 1 and not _have_usual_units(units):
+        return None  # `5 or more` and gaps
     if rules.unit is None and units:
         usual = max(units, key=lambda key: units[key].rows)
         unit = units[usual].text
@@ -75,6 +77,10 @@ def _units(present: PresentCells, numbers: Numbers) -> dict[str, _Unit]:
                 here = found.setdefault(unit_key(text), _Unit(0, cell, text))
                 here.rows += count
     return found
+
+
+def _have_usual_units(units: dict[str, _Unit]) -> bool:
+    return all(not unit.text or is_usual_unit(unit.text) for unit in units.values())
 
 
 def _are_magnitudes(numbers: Numbers) -> bool:

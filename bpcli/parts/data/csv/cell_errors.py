@@ -72,7 +72,8 @@ def _undress(cell: str, form: ColumnFormat) -> str:
     """Returns what to do about a number in dress among plain ones."""
     if not is_meant_as_number(cell.strip("$€£¥% ")) or is_meant_as_number(cell):
         help = f"write numbers as 1234{form.decimal}5: nothing between thousands"
-        return help + ("" if form.decimal == "," else '; if the file writes 1,5 for one and a half, add `decimal: ","`')
+        may_be_fraction = form.decimal == "." and "," in cell
+        return help + '; if the file writes 1,5 for one and a half, add `decimal: ","`' * may_be_fraction
     return "write numbers without a unit, or all with one"
 
 

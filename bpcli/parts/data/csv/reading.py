@@ -125,6 +125,8 @@ def read_file(layout: CsvLayout, plan: ReadingPlan) -> FileColumns:
 def are_numbers(layout: CsvLayout, index: int) -> bool:
     """Whether a column holds plain numbers, by the first rows: nothing that could be a code, a date, or thousands."""
     cells = _present(layout, index)
+    if not cells:
+        return False
     if layout.decimal == "." or all(map(str.isdigit, cells)):
         return are_plain_numbers(cells)
     with_comma = [cell for cell in cells if "," in cell]

@@ -249,3 +249,13 @@ def test_marks_of_numbers_say_nothing_of_dates_and_codes_of_digits_alone(rules: 
         found = find_format(cells, [1] * len(cells), CellRules(**rules))  # type: ignore[arg-type]
         assert isinstance(found, ColumnFormat)
         assert found.kind == kind
+
+
+def test_a_single_number_before_words_is_no_unit() -> None:
+    for cells, kind in (
+        (("5 or more", "none"), "text"), (("1st", "nil"), "text"), (("5 kg", "?"), "number"),
+        (("1st", "2nd"), "number"),
+    ):  # fmt: skip
+        found = find_format(cells, [20, 30])
+        assert isinstance(found, ColumnFormat)
+        assert found.kind == kind

@@ -146,3 +146,8 @@ def test_every_missing_word_is_a_gap_in_a_large_column_of_numbers() -> None:
     lacking = [i for i in range(600) if i > 220 and i % 5 == 0]
     assert np.flatnonzero(np.isnan(table.numbers[:, 0])).tolist() == list(lacking)
     assert all(is_missing(word, "number") or number_of(word) is not None for word in words)
+
+
+def test_dates_of_digits_below_many_gaps_are_dates() -> None:
+    rows = ["day,y", *[",1"] * 210, *(f"202001{i:02d},{i}" for i in range(10, 30))]
+    assert load("\n".join(rows), missing="median").kinds["day"] == "date"
