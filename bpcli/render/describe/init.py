@@ -6,8 +6,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.render.console import clipped, table
+from bpcli.studies.init.columns import FileColumn
 from bpcli.studies.init.init import FirstConfig
-from bpcli.studies.init.inspect import FileColumn, Inspection
+from bpcli.studies.init.inspect import Inspection
 
 MAX_COLUMNS_SHOWN = 40  # columns of the data; the others are counted by what is done with them
 MAX_CELL_WIDTH = 24  # characters of a name, or of what a column holds

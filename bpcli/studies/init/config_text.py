@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bpcli.config.dump import flow
-from bpcli.studies.init.inspect import MIN_IMBALANCE, FileColumn, Inspection
+from bpcli.studies.init.columns import FileColumn
+from bpcli.studies.init.inspect import MIN_IMBALANCE, Inspection
 
 
 def schema_line(file: str) -> str:

@@ -15,8 +15,9 @@ from bpcli.records.search import Comparison
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
 from bpcli.studies.init.config_text import SCHEMA_LINE, ExampleTask, config_text, example_text, schema_line
-from bpcli.studies.init.inspect import Inspection, TableTask, inspect_data
+from bpcli.studies.init.inspect import Inspection, inspect_data
 from bpcli.studies.init.options import USUAL, ColumnOptions, as_options, option
+from bpcli.studies.init.targets import TableTask
 from bpcli.studies.init.tune import Tuning, tune, tuned_text, tuning_remarks
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from bpcli.render.describe.init import MAX_COLUMNS_SHOWN, next_step, page
+from bpcli.studies.init.columns import FileColumn
 from bpcli.studies.init.init import FirstConfig
-from bpcli.studies.init.inspect import FileColumn, Inspection, TableTask
+from bpcli.studies.init.inspect import Inspection
+from bpcli.studies.init.targets import TableTask
 
 
 def inspection(*columns: FileColumn, task: TableTask = "classify", **more: object) -> Inspection:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bpcli.config.yamlfile import parse
+from bpcli.studies.init.columns import FileColumn
 from bpcli.studies.init.config_text import config_text
-from bpcli.studies.init.inspect import FileColumn, Inspection
+from bpcli.studies.init.inspect import Inspection
 
 
 def inspected(rows: int = 600, **more: Any) -> Inspection:

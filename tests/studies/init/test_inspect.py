@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bpcli.records.training import Failure
-from bpcli.studies.init.inspect import FileColumn, Inspection, inspect_data
+from bpcli.studies.init.columns import FileColumn
+from bpcli.studies.init.inspect import Inspection, inspect_data
 
 CHANCE = np.random.default_rng(3)
 

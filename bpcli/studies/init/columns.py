@@ -1,0 +1,133 @@
+"""What a first experiment does with a column of the file, by what the column holds."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bpcli.family import Array, CodedText, Table
+from bpcli.parts.data.cells import find_sentinels
+from bpcli.parts.data.cells.codes import are_names
+from bpcli.parts.data.cells.missing import looks_like_sentinel
+from bpcli.studies.dataset.far_off import nearly_constant
+from bpcli.studies.dataset.fit import MAX_CATEGORIES
+from bpcli.studies.init.categories import choose_encoding
+
+MIN_DISTINCT_ROWS = 20  # that all differ in a column before it counts as a name or an id
+ROW_NUMBER_NAMES = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
+"""Names of columns that number the rows."""
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """One column of the file: what it holds, and what the experiment does with it."""
+
+    name: str
+    kind: str
+    holds: str  # its range, or how many categories
+    treatment: str
+    dropped: bool = False
+    width: int = 1  # inputs that it becomes
+    missing: float = 0.0  # share of the rows
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of its own that the experiment needs
+    remark: str = ""
+
+
+def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
+    """Returns what a column holds and what the experiment does with it; one to `keep` is left out only where it has no
+    value at all. Text may become so many one-hot inputs as `limit` says."""
+    if name in table.texts:
+        return _text(name, table.texts[name], keep, limit)
+    values = table.numbers[:, table.at[name]].astype(np.float64)
+    gaps = float(np.isnan(values).mean())
+    values = values[~np.isnan(values)]
+    kind = table.kind(name)
+    if not len(values):
+        return FileColumn(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
+    settings: dict[str, Any] = {}
+    remark = ""
+    if kind == "number" and (odd := _sentinels(values)):
+        numbers = [int(v) for v in odd]
+        settings = {"missing_values": numbers}
+        count = int(np.isin(values, odd).sum())
+        remark = (
+            f"`{name}`: {' and '.join(map(str, numbers))} stands far apart from all other numbers, in {count:,} of "
+        )
+        remark += f"{len(values):,} rows: it is read as a missing value (`missing_values`)"
+        gaps += count / table.rows
+        values = values[~np.isin(values, odd)]
+    low, high = float(values.min()), float(values.max())
+    parts = ["days", "month", "weekday"]
+    if kind == "date":
+        parts += ["hour"] if len(np.unique(values % 1)) > 1 else []
+        holds, settings = f"{_day(low)} to {_day(high)}", {"parts": parts}
+    else:
+        holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
+    nearly = kind == "number" and nearly_constant(high - low, max(abs(low), abs(high)))
+    if not keep and (low == high or nearly or (kind == "number" and _numbers_rows(name, values))):
+        why = "the same in every row" if low == high else "it numbers the rows"
+        why = f"all but the same in every row, within {(high - low) / max(abs(low), abs(high)):.0e}" if nearly else why
+        return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
+    if kind == "number" and not keep and not settings and _seem_names(name, values, low, high):
+        return _names(name, values, gaps)
+    treatment = {"boolean": "1 or 0", "date": f"{', '.join(parts[:-1])} and {parts[-1]}"}.get(kind, "standardized")
+    form = table.formats.get(name)
+    treatment = f"{form.words()}; {treatment}" if form is not None and form.words() else treatment
+    width = len(parts) if kind == "date" else 1
+    return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark)
+
+
+def _seem_names(name: str, values: Array, low: float, high: float) -> bool:
+    """Whether the numbers of a column seem to be names; what says at once that they are none is looked at first."""
+    if len(f"{low:.0f}") != len(f"{high:.0f}") or low < 1 or (values != np.floor(values)).any():
+        return False
+    return are_names(*np.unique(values, return_counts=True), name)
+
+
+def _names(name: str, values: Array, gaps: float) -> FileColumn:
+    """Returns the description of a column of numbers that are names: it becomes text."""
+    numbers = np.unique(values)
+    count, digits = len(numbers), len(f"{numbers[0]:.0f}")
+    remark = f"`{name}`: {count} different numbers of {digits} digits that come back look like names, and are read as "
+    remark += f"text; if they are amounts, `--number {name}`"
+    treatment = f"one-hot, {count} inputs"
+    return FileColumn(name, "text", f"{count} categories", treatment, width=count, missing=gaps,
+                      settings={"kind": "text"}, remark=remark)  # fmt: skip
+
+
+def _sentinels(values: Array) -> tuple[float, ...]:
+    """Returns the numbers that seem to stand for no value."""
+    if not any(looks_like_sentinel(float(limit)) for limit in (values.min(), values.max())):
+        return ()
+    return find_sentinels(*np.unique(values, return_counts=True))
+
+
+def _day(days: float) -> str:
+    return str(np.datetime64(math.floor(days), "D"))
+
+
+def _numbers_rows(name: str, values: Array) -> bool:
+    """Whether a column numbers the rows: whole numbers that all differ, in order or called an id."""
+    if len(values) < MIN_DISTINCT_ROWS or (values != np.floor(values)).any() or len(np.unique(values)) < len(values):
+        return False
+    counted = bool((np.diff(values) == 1).all())
+    word = name.strip().lower()
+    return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
+
+
+def _text(name: str, cells: CodedText, keep: bool, limit: int) -> FileColumn:
+    present, count = sum(cells.found.values()), len(cells.found)
+    gaps = 1 - present / max(1, len(cells))
+    holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
+    why = ""
+    if count <= 1:
+        why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
+    elif present >= MIN_DISTINCT_ROWS and 2 * count > present:
+        holds, why = f"{count:,} different texts", "names or ids"
+    made = choose_encoding(cells, limit or MAX_CATEGORIES * keep)
+    why = why or made.left_out
+    if (why and not (keep and count)) or not made.words:
+        return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)
+    return FileColumn(name, "text", holds, made.words, width=made.width, missing=gaps, settings=made.settings)

@@ -1,0 +1,87 @@
+"""What a first experiment predicts: classes or numbers, by what the targets hold."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from bpcli.family import Array, Table
+from bpcli.records.training import Failure, Problem
+
+TableTask = Literal["classify", "regress"]
+
+MAX_CLASS_IDS = 20  # different whole numbers that may be class ids
+MIN_ROWS_PER_CLASS = 10  # on average, where whole numbers count as class ids
+
+
+def find_task(table: Table, task: TableTask | None) -> tuple[TableTask, dict[str, int], bool]:
+    """Returns the task, how many rows each class has, and whether a row may have several labels. Raises Failure where
+    the targets are not what `task` says."""
+    target = table.target
+    assert target is not None
+    if target.dtype == object or (target.ndim == 1 and (task or _looks_like_ids(target)) in (True, "classify")):
+        if task == "regress":
+            text = f"the target `{_name(table)}` holds text: it cannot be a regression"
+            raise Failure(Problem(text, code="text-target", help="leave --task out, or name a column of numbers"))
+        found = Counter(map(str, target.tolist()))
+        _classes_fit(table, found)
+        return "classify", found, False
+    if target.ndim == 2 and target.shape[1] > 1 and task != "regress" and ((target == 0) | (target == 1)).all():
+        return "classify", {}, bool((target.sum(axis=1) != 1).any())
+    if task == "classify":
+        text = f"the target `{_name(table)}` holds fractions: they are no classes"
+        raise Failure(Problem(text, code="not-classes", help="--task regress, or leave it out"))
+    if table.target_names and len(target) > 1 and (target == target[0]).all():
+        text = (
+            f"the target `{_name(table)}` is {float(np.ravel(target)[0]):.10g} in every row: there is nothing to learn"
+        )
+        raise Failure(Problem(text, code="constant-target", help="name another column with --target"))
+    return "regress", {}, False
+
+
+def _looks_like_ids(target: Array) -> bool:
+    values = np.unique(target)
+    few = len(values) <= MAX_CLASS_IDS and len(target) >= MIN_ROWS_PER_CLASS * len(values)
+    return len(values) <= 2 or (few and int(values[-1]) - int(values[0]) < 2 * MAX_CLASS_IDS)
+
+
+def _classes_fit(table: Table, found: Mapping[str, int]) -> None:
+    if len(found) == 1:
+        text = f"the target `{_name(table)}` is `{next(iter(found))}` in every row: there is nothing to tell apart"
+        raise Failure(Problem(text, code="one-class", help="name another column with --target"))
+    if 2 * len(found) > table.rows:
+        text = f"the target `{_name(table)}` has {len(found):,} different values in {table.rows:,} rows: a class of a "
+        text += "single row cannot be learned and judged"
+        others = ", ".join(table.order[:8]) + ", ..." * (len(table.order) > 8)
+        help = f"name a column whose values come back, --target NAME (there are {others}), or give rows that belong "
+        help += f"together one name in `{_name(table)}`, at best {MIN_ROWS_PER_CLASS} rows and more to each"
+        assert table.target is not None
+        help += "" if table.target.dtype == object else "; --task regress predicts numbers as values"
+        raise Failure(Problem(text, code="no-classes", help=help))
+
+
+def _name(table: Table) -> str:
+    return table.target_names[0] if table.target_names else "y"
+
+
+def count_outputs(table: Table, classes: Mapping[str, int]) -> int:
+    assert table.target is not None
+    return len(classes) or (table.target.shape[1] if table.target.ndim == 2 else 1)
+
+
+def whole_numbers_remark(table: Table, classes: Mapping[str, int], task: TableTask | None) -> tuple[str, ...]:
+    """Returns the remark that whole numbers were taken for classes, where nobody said so."""
+    if task is not None or not classes or not all(name.lstrip("-").isdecimal() for name in classes):
+        return ()
+    ids = sorted(map(int, classes))
+    text = f"the whole numbers of `{_name(table)}`, {ids[0]} to {ids[-1]}, are taken for {len(ids)} classes; "
+    return (text + "`--task regress` predicts them as numbers",)
+
+
+def few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:
+    """Returns the remark that classes have few rows; none where they have enough."""
+    if rows >= MIN_ROWS_PER_CLASS * len(classes):
+        return ()
+    text = f"{rows:,} rows for {len(classes):,} classes, the smallest with {min(classes.values())}: hardly enough to "
+    return (text + f"learn from. Join classes, or find {MIN_ROWS_PER_CLASS} rows and more of each.",)
