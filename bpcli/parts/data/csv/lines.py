@@ -103,7 +103,7 @@ class LineSource:
         more = True
         while more:
             chunk = _Written()
-            writer = csv.writer(chunk, delimiter=NEW_DELIMITER, lineterminator="\n")
+            writer = csv.writer(chunk, delimiter=NEW_DELIMITER, lineterminator="\r\n")  # cells with either are quoted
             try:
                 rows = 0
                 for line, cells in itertools.islice(found, self.rows):

@@ -115,7 +115,9 @@ def read_file(layout: CsvLayout, plan: ReadingPlan) -> FileColumns:
         try:
             reading.run()
         except NotPlainError:
-            rewritten = True
+            if rewritten and coded >= set(plan.numbers):  # nothing is left that could be read in another way
+                raise
+            coded, rewritten = coded | set(plan.numbers if rewritten else ()), True
             continue
         if reading.coded == coded:
             return reading.done()

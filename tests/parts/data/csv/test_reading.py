@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from csv_files import _here as _here
 from csv_files import load, problem
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from bpcli.parts.data.cells import is_missing, number_of
 from bpcli.parts.data.csv import file as csvfile
@@ -48,6 +48,7 @@ FILES = (
 
 @settings(max_examples=60, deadline=None)
 @given(*FILES)
+@example([['"o', "1.5", "-"], ['5"', "2.5", "x"]], 1, "\r", "\n", 4)  # a line feed of old within a cell
 def test_lines_as_they_stand_are_read_as_the_csv_module_reads_them(
     rows: list[list[str]], plain: int, end: str, tail: str, chunk: int
 ) -> None:
@@ -55,7 +56,7 @@ def test_lines_as_they_stand_are_read_as_the_csv_module_reads_them(
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(*FILES)
 def test_many_files_are_read_as_the_csv_module_reads_them(
     rows: list[list[str]], plain: int, end: str, tail: str, chunk: int
