@@ -71,8 +71,8 @@ def test_other_parts_and_lists_have_no_curves() -> None:
         (
             "csv",
             "columns",
-            "{kind, scale, missing, indicator, unseen, parts, missing_values, unit, decimal, thousands, date_order} "
-            "for each name",
+            "{kind, scale, missing, indicator, unseen, parts, encoding, min_rows, missing_values, unit, decimal, "
+            "thousands, date_order} for each name",
             "none",
             "",
         ),
