@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import os
 import re
 import shlex
 import shutil
@@ -27,8 +28,10 @@ CODES = {0, 2, 65}
 
 
 @pytest.fixture(autouse=True)
-def _built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tree of commands is built once and not for each call, and files need not outlast a loss of power."""
     monkeypatch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 def one_diagnostic(done: Outcome) -> str:
