@@ -10,6 +10,7 @@ from bpcli.parts.data.parquet import Parquet
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.init.init import write_config
 from bpcli.studies.init.options import ColumnOptions, as_options
+from bpcli.studies.run.setup import set_up
 
 ROWS = "".join(f"{i},{i % 7},{i % 3},{i * 7 % 11},{'ab'[i % 2]}\n" for i in range(60))
 
@@ -122,3 +123,13 @@ def test_years_are_names_where_the_target_is_one_of_them() -> None:
     with pytest.raises(Failure, match="target: the file has no column `2022`") as caught:
         write_config("h.csv", ["2022"], None, Path("-"))
     assert "the columns are 0, 1, 2" in caught.value.problems[0].help
+
+
+@pytest.mark.parametrize("gap", ["N.A.", "nil", "-", "?"])
+def test_gaps_among_numbers_that_name_classes_are_no_class(gap: str) -> None:
+    rows = "".join(f"{i * i % 97},{gap if i % 9 == 4 else ('01', '1', '2')[i % 3]}\n" for i in range(200))
+    Path("g.csv").write_text("x,y\n" + rows)
+    text = write_config("g.csv", ["y"], None, None).text
+    assert "units: 3}" in text
+    found = set_up(Path("g.yaml")).prepared.preprocessor.classes
+    assert found == ("01", "1", "2")

@@ -289,6 +289,9 @@ class CellColumns:
         missing = [is_missing(cell, kind, form.missing_values) or cell.lower() in lost for cell in text.categories]
         if kind == "text":
             lost += form.missing_values
+            if name in rules.outcomes and self.are_numbers(name):  # 01, 1 and N.A.: names of classes, a gap
+                lost += tuple(cell.lower() for cell in text.categories if is_missing(cell, "number"))
+                missing = [bad or cell.lower() in lost for bad, cell in zip(missing, text.categories, strict=True)]
             odd = ["\0" in cell or (not gaps and cell.lower() in lost) for cell in text.categories]
             names = ["" if gaps and bad else cell for cell, bad in zip(text.categories, missing, strict=True)]
             return CodedText.of_codes(text.codes, names), _first_row(text, odd)
