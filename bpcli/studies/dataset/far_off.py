@@ -16,7 +16,7 @@ MIN_VALUES = 40  # of fewer, none is told from the others, and one is far off fr
 MAX_SHARE = 0.01  # of the values, as many as stand far off at most on one side
 MAX_COUNT = 30  # values that stand far off at most on one side
 MAX_LISTED = 5  # cells of a split that are named
-MAX_SEEN = 1 << 16  # values of a column from which its limits are learned: of more, as many evenly apart
+MAX_SEEN = 1 << 14  # values of a column from which its limits are learned: of more, as many evenly apart
 SIGNIFICANCE = 0.002
 """How likely a gap as wide as that to a number far off is by chance, at most, in a column with tails as heavy as its
 own; each of lighter tails is less likely."""
