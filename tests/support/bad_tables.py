@@ -140,7 +140,7 @@ error: column `height`: `9_000` is not a number [not-a-number]
   |
 6 | 5.0,9_000,oak
   |     ^^^^^
-  = help: write numbers as 1234.5: nothing between thousands; if the file writes 1,5 for one and a half, add `decimal: ","`; to leave the column out, write `drop: [height]`
+  = help: write numbers as 1234.5: nothing between thousands; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("9.0", "9_000")},
     ),
