@@ -87,7 +87,7 @@ def put_in(
 
 
 @pytest.mark.usefixtures("without_equations")
-@pytest.mark.parametrize("e", [1e-3, 9e-5, 1e-6])
+@pytest.mark.parametrize("e", [pytest.param(1e-3, marks=pytest.mark.slow), 9e-5, 1e-6])
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize(("part", "name"), [(Tanh, "tanh"), (Sigmoid, "sigmoid"), (Gelu, "gelu")])
 def test_a_slope_that_is_wrong_by_little_is_caught_by_differences(
@@ -99,7 +99,7 @@ def test_a_slope_that_is_wrong_by_little_is_caught_by_differences(
 
 
 @pytest.mark.usefixtures("without_equations")
-@pytest.mark.parametrize("e", [1e-3, 9e-5, 1e-6])
+@pytest.mark.parametrize("e", [pytest.param(1e-3, marks=pytest.mark.slow), 9e-5, 1e-6])
 @pytest.mark.parametrize("mistake", [scaled, shifted, one_entry])
 @pytest.mark.parametrize("name", ["dx", "dW", "db"])
 def test_a_weight_gradient_that_is_wrong_by_little_is_caught_by_differences(
