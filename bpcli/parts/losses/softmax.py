@@ -1,7 +1,4 @@
-"""Losses on logits that hold a softmax of their own.
-
-What they share comes first. Their arrays are k n, where a maximum over classes is fast.
-"""
+"""Losses on logits that hold a softmax of their own; what they share stands in row_entropies.py."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
@@ -14,7 +11,6 @@ from bpcli.notation import Eq
 from bpcli.parts.losses.averaging import (
     ALWAYS_ONE,
     NOT_ROWS,
-    ROWS,
     average,
     check_several,
     losses,
@@ -23,57 +19,10 @@ from bpcli.parts.losses.averaging import (
     share,
 )
 from bpcli.parts.losses.class_weights import Alpha, ClassWeights, all_weights, weights_by_id
+from bpcli.parts.losses.row_entropies import SOFTMAX, THROUGH_SOFTMAX, row_entropies, softmax_slope, softmax_slots
 
 HUGE = {"x": [[800.0, -800.0, 0.0], [1.0, 1.0, 1.0]], "t": [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]}
 THREE_CLASSES = (("0", 0.25), ("1", 3.0), ("2", 1.0))
-
-
-def _slots(x: Shape) -> tuple[dict[str, Slot], dict[str, Slot]]:
-    """Returns what `_row_entropies` and `_softmax_slope` need: keep, scratch."""
-    (k,) = x
-    row, columns = Slot((N,)), Slot((k, N))
-    return {"e": columns, "below": row, "mass": row}, {"q": columns, "top": row, "log": row, "rows": ROWS}
-
-
-def _row_entropies(f: Frame, t: Array) -> None:
-    """Writes rows = sum_k t_k (logsumexp(x) - x_k), and for the slope e = exp(x - max x), the sum `below` of e over
-    all classes but one whose x is the largest, and `mass` = sum_k t_k.
-
-    The sum of all e is 1 + below: its logarithm is log1p(below), to the last digits where a class is sure.
-    """
-    np.copyto(f.e, f.x.T)
-    np.maximum.reduce(f.e, 0, out=f.top)
-    np.subtract(f.e, f.top, out=f.e)
-    np.vecdot(f.e.T, t, out=f.top)  # sum_k t_k (x_k - max)
-    np.exp(f.e, out=f.e)
-    np.floor(f.e, out=f.q)  # 1 for the largest, or several alike
-    np.add.reduce(f.q, 0, out=f.below, initial=-1)  # the others as large
-    np.subtract(f.e, f.q, out=f.q)
-    np.add.reduce(f.q, 0, out=f.log)
-    np.add(f.below, f.log, out=f.below)
-    np.add.reduce(t, 1, out=f.mass)
-    np.log1p(f.below, out=f.log)
-    np.multiply(f.log, f.mass, out=f.log)
-    np.subtract(f.log, f.top, out=f.rows)
-
-
-def _softmax_slope(f: Frame, t: Array, share: Any) -> None:
-    """Writes dx = share (p mass - t), with p = e / (1 + below)."""
-    np.add(f.below, 1, out=f.top)
-    np.divide(f.mass, f.top, out=f.top)
-    np.multiply(f.e, f.top, out=f.q)
-    np.subtract(f.q, t.T, out=f.q)
-    np.multiply(f.q, share, out=f.dx.T)
-
-
-SOFTMAX = (
-    Eq("lse[n]", "logsumexp(j, x[n,j])", "the logarithm of softmax's denominator"),
-    Eq("p[n,k]", "exp(x[n,k] - lse[n])", "softmax: the probability of class k"),
-)
-THROUGH_SOFTMAX = (
-    Eq("J[n,j,k]", "p[n,j] * ((j == k) - p[n,k])", "slope of p_j by x_k", detail="path"),
-    Eq("dx[n,k]", "sum(j, dp[n,j] * J[n,j,k])", "one path through each probability", detail="path"),
-)
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -113,7 +62,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
-        keep, scratch = _slots(x)
+        keep, scratch = softmax_slots(x)
         consts: dict[str, Any] = {}
         if self.label_smoothing:
             consts["s"] = self.label_smoothing
@@ -141,7 +90,7 @@ class SoftmaxCrossEntropy(Loss):
         return u
 
     def forward(self, f: Frame) -> float:
-        _row_entropies(f, self._spread(f))
+        row_entropies(f, self._spread(f))
         loss = mean(f.rows, f.w)
         return loss if self.class_weights is None else loss / float(f.norm)
 
@@ -154,11 +103,11 @@ class SoftmaxCrossEntropy(Loss):
     def backward(self, f: Frame) -> None:
         spread = f.u if self._spreads else f.t
         if self.class_weights is None:
-            _softmax_slope(f, spread, 1 / len(f.x) if f.w is None else f.w)
+            softmax_slope(f, spread, 1 / len(f.x) if f.w is None else f.w)
         elif f.w is None:
-            _softmax_slope(f, spread, 1 / (len(f.x) * float(f.norm)))
+            softmax_slope(f, spread, 1 / (len(f.x) * float(f.norm)))
         else:
-            _softmax_slope(f, spread, np.divide(f.w, f.norm, out=f.log))
+            softmax_slope(f, spread, np.divide(f.w, f.norm, out=f.log))
 
     def mean_weight(self, f: Frame) -> float:
         return 1.0 if self.class_weights is None else float(f.norm)
@@ -239,7 +188,7 @@ class KLDivergence(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
-        keep, scratch = _slots(x)
+        keep, scratch = softmax_slots(x)
         return Plan(y=x, keep=keep, scratch={**scratch, "h": Slot((N, *x))})
 
     def check(self, targets: Array) -> str:
@@ -254,7 +203,7 @@ class KLDivergence(Loss):
         return f"{text}: divide each row by its sum"
 
     def forward(self, f: Frame) -> float:
-        _row_entropies(f, f.t)
+        row_entropies(f, f.t)
         np.equal(f.t, 0, out=f.h)
         np.maximum(f.h, f.t, out=f.h)  # t, and 1 where t is 0
         np.log(f.h, out=f.h)
@@ -267,7 +216,7 @@ class KLDivergence(Loss):
         return losses(f)
 
     def backward(self, f: Frame) -> None:
-        _softmax_slope(f, f.t, 1 / len(f.x) if f.w is None else f.w)
+        softmax_slope(f, f.t, 1 / len(f.x) if f.w is None else f.w)
 
     def equations(self, weighted: bool) -> list[Eq]:
         value = "sum(k, xlogy(t[n,k], t[n,k]) + t[n,k] * (lse[n] - x[n,k]))"
@@ -322,7 +271,7 @@ class Focal(Loss):
 
     def plan(self, x: Shape) -> Plan:
         check_several(x, self.kind, ALWAYS_ONE, "binary_cross_entropy")
-        keep, scratch = _slots(x)
+        keep, scratch = softmax_slots(x)
         row = Slot((N,))
         keep |= {"others": keep["e"], "rest": row, "lnq": row, "factor": row}
         consts: dict[str, Any] = {"gamma": self.gamma}
@@ -334,7 +283,7 @@ class Focal(Loss):
         return Plan(y=x, keep=keep, scratch={**scratch, "flag": Slot((N,), "bool")}, consts=consts)
 
     def forward(self, f: Frame) -> float:
-        _row_entropies(f, f.t)
+        row_entropies(f, f.t)
         np.negative(f.rows, out=f.lnq)
         np.multiply(f.e, f.t.T, out=f.q)
         np.subtract(f.e, f.q, out=f.others)

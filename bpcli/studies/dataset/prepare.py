@@ -22,7 +22,8 @@ from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
 from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
 from bpcli.studies.dataset.preview import column_rows, first_rows
-from bpcli.studies.dataset.split import divide, split_by_column, split_by_time, split_fractions, strata
+from bpcli.studies.dataset.split import divide, split_by_column, split_fractions, strata
+from bpcli.studies.dataset.split_by_time import split_by_time
 
 
 @dataclass(frozen=True, eq=False)

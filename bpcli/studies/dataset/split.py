@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import numpy as np
 
 from bpcli.config.data import Data, Fold
 from bpcli.family import Array, CodedText, Table, join_names
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data.cells import FormatProblem, cell_values, find_format
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.preprocessor import Labels
@@ -20,8 +18,6 @@ SPLIT_NAMES = {
     "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 """What a column may call the splits, in small letters."""
-
-DATE_HELP = "dates are written as 2024-01-31"
 
 
 def split_fractions(data: Data) -> dict[str, float]:
@@ -54,12 +50,12 @@ def divide(keys: Array | CodedText, data: Data, seed: int, within: Fold | None =
     found = {**{name: rest[rows] for name, rows in inner.items()}, **found}
     if within is None:
         return found
-    rest = _not_test(found)
+    rest = not_test(found)
     again = divide(keys[rest], data.model_copy(update={"fold": within, "test": None}), seed)
     return {name: rest[rows] for name, rows in again.items()}
 
 
-def _not_test(splits: dict[str, Array]) -> Array:
+def not_test(splits: dict[str, Array]) -> Array:
     """Returns the rows that are not test, ascending."""
     return np.sort(np.concatenate([rows for name, rows in splits.items() if name != "test"]))
 
@@ -107,7 +103,7 @@ def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> di
     Source    stratified sampling, Cochran 1977, chapter 5; Hamilton's method of largest remainders
     """
     count = len(codes)
-    wanted = _split_sizes(count, fractions)
+    wanted = split_sizes(count, fractions)
     _, sizes = np.unique(codes, return_counts=True)
     kept_back = np.minimum(apportion(sum(wanted.values()), sizes), sizes - 1)
     taken = _share_out(kept_back, wanted)
@@ -125,7 +121,7 @@ def stratified_split(codes: Array, fractions: dict[str, float], seed: int) -> di
     for name, rows in splits.items():
         if not len(rows):
             text = f"no rows are left for {name}: every class keeps a row in train, and classes are that small"
-            raise _too_few(text, name)
+            raise too_few(text, name)
     return splits
 
 
@@ -213,10 +209,10 @@ def split_by_group(values: CodedText, fractions: dict[str, float], seed: int) ->
     codes, count = _group_codes(values)
     if count <= len(fractions):
         text = f"{count} group{'s' * (count != 1)} cannot be divided into {len(fractions) + 1} splits"
-        raise _too_few(text, next(iter(fractions)))
+        raise too_few(text, next(iter(fractions)))
     sizes, waiting = np.bincount(codes), Stream(seed, "split").permutation(count).tolist()
     names = np.full(count, "train", object)
-    for left, (name, rows) in enumerate(_split_sizes(len(codes), fractions).items()):
+    for left, (name, rows) in enumerate(split_sizes(len(codes), fractions).items()):
         taken, keep = 0, len(fractions) - left  # a group for each split that is still to come, train too
         while len(waiting) > keep and (not taken or 2 * (rows - taken) > sizes[waiting[0]]):
             names[waiting[0]] = name
@@ -224,102 +220,13 @@ def split_by_group(values: CodedText, fractions: dict[str, float], seed: int) ->
     return {name: np.flatnonzero(names[codes] == name) for name in ("train", *fractions)}
 
 
-def split_by_time(
-    table: Table, column: str, fractions: dict[str, float], within: Fold | None = None
-) -> dict[str, Array]:
-    """Returns the row indices of each split, ascending: the latest rows are test, those before them validation. Rows of
-    the same time are not parted: they go to the later split. `within`: the rows that are not test are cut into one part
-    more than folds; fold 1 is judged on the second part by what the first teaches, each later fold on the part that
-    follows. Raises Failure for a cell that is neither a date nor a number.
-
-    Source    forecasting from a rolling origin, Tashman 2000
-    """
-    times = _times(table, column)
-    found = _divide_by_time(times, fractions, column)
-    if within is None:
-        return found
-    rest = _not_test(found)
-    rest = rest[np.argsort(times[rest], kind="stable")]
-    rest = rest[: len(rest) * (within.number + 1) // (within.of + 1)]
-    fractions = {"test": 1 / (within.number + 1)} | {n: s for n, s in fractions.items() if n != "test"}
-    return {name: np.sort(rest[rows]) for name, rows in _divide_by_time(times[rest], fractions, column).items()}
-
-
-def _divide_by_time(times: Array, fractions: dict[str, float], column: str) -> dict[str, Array]:
-    order = np.argsort(times)
-    wanted = _split_sizes(len(order), fractions)
-    found: dict[str, Array] = {}
-    stop = len(order)
-    for name in ("test", "validation"):
-        if name in wanted:
-            start = max(0, stop - wanted[name])
-            start = int(np.searchsorted(times[order], times[order[start]], side="left"))
-            found[name], stop = np.sort(order[start:stop]), start
-    found["train"] = np.sort(order[:stop])
-    for name in ("train", *fractions):
-        if not len(found[name]):
-            text = f"no rows are left for {name}: too many have the same `{column}`"
-            raise _too_few(text, name if name != "train" else next(iter(fractions)))
-    return {name: found[name] for name in ("train", *fractions)}
-
-
-def _times(table: Table, column: str) -> Array:
-    """Returns times as numbers: those that stand there, or the seconds of ISO dates."""
-    text = table.aside[column]
-    known = [_time(category) for category in text.categories]
-    dated = known[int(text.codes[0])][1]
-    fitting = np.array([time is not None and np.isfinite(time) and is_date == dated for time, is_date in known])
-    wrong = ~fitting[text.codes]
-    if wrong.any():
-        written = _written_times(table, column, text)
-        if written is not None:
-            return written
-        row = int(np.argmax(wrong))
-        problem = f"column `{column}`: `{text[row]}` is "
-        if known[int(text.codes[row])][0] is None:
-            problem += "neither a date nor a number"
-        else:
-            problem += f"not {'a date' if dated else 'a number'} as those before it"
-        raise row_failure(table, row, column, problem, "not-a-date", DATE_HELP)
-    return np.array([time or 0.0 for time, _ in known])[text.codes]
-
-
-def _written_times(table: Table, column: str, text: CodedText) -> Array | None:
-    """Returns times as the format of their column has them; None where a cell has no time. Raises Failure where the
-    order of day and month cannot be told."""
-    form = table.formats.get(column) or find_format(text.categories, text.counts.tolist())
-    if isinstance(form, FormatProblem):
-        if form.kind != "date":
-            return None
-        row = int(text.rows_of(text.categories.index(form.cells[0]))[0])
-        help = form.help or DATE_HELP
-        raise row_failure(table, row, column, f"column `{column}`: {form.text}", form.code, help)
-    if form.kind not in ("date", "number"):
-        return None
-    times = cell_values(text.categories, form).values[text.codes]
-    return times if np.isfinite(times).all() else None
-
-
-def _time(text: str) -> tuple[float | None, bool]:
-    """Returns the number that stands there, or the seconds of an ISO date, and whether it is a date; None for other
-    texts."""
-    try:
-        return float(text), False
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return None, False
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), True
-
-
-def _split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
+def split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
     """Returns how many of `count` rows each split gets. Raises Failure where none is left for train."""
     wanted = {name: max(1, math.floor(count * share + 0.5)) for name, share in fractions.items()}
     if sum(wanted.values()) >= count:
         listed = " and ".join(f"{rows} for {name}" for name, rows in wanted.items())
         text = f"{count} row{'s' * (count != 1)} cannot be divided: {listed} leaves none to learn from"
-        raise _too_few(text, next(iter(fractions)))
+        raise too_few(text, next(iter(fractions)))
     return wanted
 
 
@@ -343,6 +250,6 @@ def _share_out(kept_back: Array, wanted: dict[str, int]) -> dict[str, Array]:
     return {first: mine, second: kept_back - mine}
 
 
-def _too_few(text: str, split: str) -> Failure:
+def too_few(text: str, split: str) -> Failure:
     help = "give more rows, a source of its own for validation and test, or leave one of them out"
     return Failure(Problem(text, code="too-few-rows", path=("data", split), help=help))
