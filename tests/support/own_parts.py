@@ -102,6 +102,23 @@ class Downhill(GradientOptimizer):
 """
 
 
+OWN_ACTIVATION = """\
+from typing import Literal
+import numpy as np
+from bpcli.custom import Activation, Loss, Plan
+
+class Own(Activation):
+    type: Literal["own"] = "own"
+
+    def forward(self, f, train):
+        f.y[...] = {y}
+
+    def backward(self, f, train):
+        f.dx[...] = f.dy * {slope}
+"""
+"""A file with an activation of one's own, to be formatted with its values and its slope."""
+
+
 def changed(text: str, *changes: tuple[str, str]) -> str:
     """A text with pieces of it replaced."""
     for old, new in changes:

@@ -22,8 +22,8 @@ class CodedColumn:
 
     def __init__(self, name: str, kind: str, values: Array, gaps: Array) -> None:
         self.name, self.kind, self.gaps = name, kind, gaps
-        known, self.codes = np.unique(values[~gaps], return_inverse=True)[0], np.full(len(values), -1)
-        self.codes[~gaps] = np.searchsorted(known, values[~gaps])
+        self.codes = np.full(len(values), -1)
+        known, self.codes[~gaps] = np.unique(values[~gaps], return_inverse=True)
         self.count = len(known)
         self.whole = kind == "text" or bool((known == np.floor(known)).all())
         self.values = values  # codes, of text

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
+from own_parts import OWN_ACTIVATION
 from own_parts import own as own
 from random_nets import random_net
 from registry import good
@@ -110,26 +111,10 @@ def test_a_weight_gradient_that_is_wrong_by_little_is_caught_by_differences(
     assert found == {f"dense_1.{name}", f"dense_2.{name}"}
 
 
-OWN = """\
-from typing import Literal
-import numpy as np
-from bpcli.custom import Activation
-
-class Own(Activation):
-    type: Literal["own"] = "own"
-
-    def forward(self, f, train):
-        f.y[...] = {y}
-
-    def backward(self, f, train):
-        f.dx[...] = f.dy * {slope}
-"""
-
-
 def checked(own: Path, y: str, slope: str, x: Any = X, **more: Any) -> dict[str, TensorRow]:
     """The rows of a network with an activation of one's own, alone, by tensor."""
     file = own / "own.py"
-    file.write_text(OWN.format(y=y, slope=slope))
+    file.write_text(OWN_ACTIVATION.format(y=y, slope=slope))
     custom.load([file])
     layers = ["own", *more.get("after", [])]
     targets = np.ones((len(x), np.shape(x)[1]))

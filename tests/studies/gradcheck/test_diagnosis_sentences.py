@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_parts import OWN_ACTIVATION
 from own_parts import own as own
 from trace_nets import dense, experiment, trace_target
 
@@ -19,20 +20,9 @@ from bpcli.studies.gradcheck.check import check_gradients
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 2))
 
-OWN = """\
-from typing import Literal
-import numpy as np
-from bpcli.custom import Activation, Loss, Plan
-
-class Own(Activation):
-    type: Literal["own"] = "own"
-
-    def forward(self, f, train):
-        f.y[...] = {y}
-
-    def backward(self, f, train):
-        f.dx[...] = f.dy * {slope}
-
+OWN = (
+    OWN_ACTIVATION
+    + """
 class OwnLoss(Loss):
     type: Literal["own_loss"] = "own_loss"
 
@@ -45,6 +35,7 @@ class OwnLoss(Loss):
     def backward(self, f):
         f.dx[...] = {loss}
 """
+)
 
 
 def findings(
