@@ -52,10 +52,10 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
         numbers = [int(v) for v in odd]
         settings = {"missing_values": numbers}
         count = int(np.isin(values, odd).sum())
-        remark = (
-            f"`{name}`: {' and '.join(map(str, numbers))} stands far apart from all other numbers, in {count:,} of "
-        )
-        remark += f"{len(values):,} rows: it is read as a missing value (`missing_values`)"
+        one = len(numbers) == 1
+        remark = f"`{name}`: {' and '.join(map(str, numbers))} stand{'s' * one} far apart from all other numbers, in "
+        remark += f"{count:,} of {len(values):,} rows: {'it is' if one else 'they are'} read as "
+        remark += f"{'a missing value' if one else 'missing values'} (`missing_values`)"
         gaps += count / table.rows
         values = values[~np.isin(values, odd)]
     low, high = float(values.min()), float(values.max())

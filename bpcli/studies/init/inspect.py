@@ -117,7 +117,7 @@ def _columns(
     text_columns = any(c.kind == "text" for c in kept)
     lost = table.target_names if any(w.code == "rows-left-out" for w in table.warnings) else ()
     said = source.model_dump(mode="json", exclude_defaults=True).get("columns", {})
-    treatments: dict[str, Any] = {c.name: {**c.settings, **said.get(c.name, {})} for c in kept}
+    treatments: dict[str, Any] = {c.name: _joined(c.settings, said.get(c.name, {})) for c in kept}
     treatments |= {name: {**said.get(name, {}), "missing": "drop"} for name in lost}
     treatments = {name: settings for name, settings in treatments.items() if settings}
     settings = {
@@ -148,6 +148,13 @@ def _columns(
             *(hazard.advice for hazard in found),
         ),
     )
+
+
+def _joined(found: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a column that were found, what is said going before; the lists of what stands for no
+    value are put together, since the one was found among what the other leaves."""
+    gaps = [*said.get("missing_values", ()), *found.get("missing_values", ())]
+    return {**found, **said, **({"missing_values": gaps} if gaps else {})}
 
 
 def _load(source: Any, root: Path, task: TableTask | None) -> tuple[Table, Any]:

@@ -133,3 +133,11 @@ def test_gaps_among_numbers_that_name_classes_are_no_class(gap: str) -> None:
     assert "units: 3}" in text
     found = set_up(Path("g.yaml")).prepared.preprocessor.classes
     assert found == ("01", "1", "2")
+
+
+def test_numbers_found_to_be_gaps_join_those_that_are_said() -> None:
+    Path("d.csv").write_text("x,y\n" + "".join(f"{-999 if i % 9 == 0 else i % 7},{i * 7 % 50}\n" for i in range(200)))
+    data = "{type: csv, path: d.csv, columns: {x: {missing_values: [3], unseen: ignore}}}"
+    written = write_config(data, ["y"], None, Path("d.yaml"))
+    assert 'x: {missing_values: ["3", -999], unseen: ignore}' in written.text
+    assert set_up(Path("d.yaml")).prepared.columns[0].low == 0
