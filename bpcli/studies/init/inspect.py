@@ -15,7 +15,14 @@ from bpcli.studies.dataset.judgement import hazards
 from bpcli.studies.init.categories import codes_remarks, one_hot_limits
 from bpcli.studies.init.columns import FileColumn, file_column
 from bpcli.studies.init.options import USUAL, ColumnOptions
-from bpcli.studies.init.targets import TableTask, count_outputs, few_rows_remark, find_task, whole_numbers_remark
+from bpcli.studies.init.targets import (
+    TableTask,
+    count_outputs,
+    few_rows_remark,
+    find_task,
+    like_labels_remark,
+    whole_numbers_remark,
+)
 
 MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
 MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
@@ -103,6 +110,7 @@ def _columns(
     source = options.applied(source.model_copy(update={"target": targets or source.target}))
     table, source = _load(source, root, task)
     values, classes, several = find_task(table, task)
+    as_read = table
     if table.target is not None and table.target.ndim == 1 and classes:
         table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
         values, classes, several = find_task(table, task)
@@ -142,7 +150,8 @@ def _columns(
         remarks=(
             *(w.text for w in table.warnings),
             *(c.remark for c in kept if c.remark),
-            *whole_numbers_remark(table, classes, task),
+            *whole_numbers_remark(as_read, classes, task),
+            *like_labels_remark(table, classes),
             *few_rows_remark(table.rows, classes),
             *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),
             *(hazard.advice for hazard in found),

@@ -7,11 +7,13 @@ from typing import Literal
 import numpy as np
 
 from bpcli.family import Array, Table
+from bpcli.parts.data.cells import number_of
 from bpcli.records.training import Failure, Problem
 
 TableTask = Literal["classify", "regress"]
 
 MAX_CLASS_IDS = 20  # different whole numbers that may be class ids
+MAX_LABELS_NAMED = 4  # of those that are alike
 MIN_ROWS_PER_CLASS = 10  # on average, where whole numbers count as class ids
 
 
@@ -71,12 +73,33 @@ def count_outputs(table: Table, classes: Mapping[str, int]) -> int:
 
 
 def whole_numbers_remark(table: Table, classes: Mapping[str, int], task: TableTask | None) -> tuple[str, ...]:
-    """Returns the remark that whole numbers were taken for classes, where nobody said so."""
-    if task is not None or not classes or not all(name.lstrip("-").isdecimal() for name in classes):
+    """Returns the remark that whole numbers were taken for classes, where nobody said so. In the table they are still
+    numbers, if they can be read so: what is text cannot be predicted as numbers."""
+    target = table.target
+    if task is not None or not classes or target is None or target.dtype == object:
         return ()
-    ids = sorted(map(int, classes))
-    text = f"the whole numbers of `{_name(table)}`, {ids[0]} to {ids[-1]}, are taken for {len(ids)} classes; "
-    return (text + "`--task regress` predicts them as numbers",)
+    ids = f"{int(target.min())} to {int(target.max())}"
+    text = f"the whole numbers of `{_name(table)}`, {ids}, are taken for {len(classes)} classes"
+    text += ", each as it is written" if len(classes) > len(np.unique(target)) else ""
+    return (text + "; `--task regress` predicts them as numbers",)
+
+
+def like_labels_remark(table: Table, classes: Mapping[str, int]) -> tuple[str, ...]:
+    """Returns the remark that labels are equal as numbers, or but for capitals and spaces: nothing joins them."""
+    alike: dict[float | str, list[str]] = {}
+    for label in classes:
+        number = number_of(label.strip())
+        alike.setdefault(" ".join(label.casefold().split()) if number is None else number, []).append(label)
+    found = []
+    for key, labels in alike.items():
+        if len(labels) > 1:
+            named = " and ".join(f"`{label}`" for label in labels[:MAX_LABELS_NAMED])
+            named += f" and {len(labels) - MAX_LABELS_NAMED} more" if len(labels) > MAX_LABELS_NAMED else ""
+            how = "differ by capitals or spaces alone" if isinstance(key, str) else "are equal as numbers"
+            found.append(f"the labels {named} of `{_name(table)}` {how}, and stay {len(labels)} classes: if they mean "
+                         "one, write them alike in the file")  # fmt: skip
+    more = len(found) - MAX_LABELS_NAMED
+    return (*found[:MAX_LABELS_NAMED], *([f"and {more} more such labels"] if more > 0 else []))
 
 
 def few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:

@@ -141,3 +141,27 @@ def test_numbers_found_to_be_gaps_join_those_that_are_said() -> None:
     written = write_config(data, ["y"], None, Path("d.yaml"))
     assert 'x: {missing_values: ["3", -999], unseen: ignore}' in written.text
     assert set_up(Path("d.yaml")).prepared.columns[0].low == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("01", "1", "02"), ["the labels `01` and `1` of `y` are equal as numbers, and stay 2 classes"]),
+        (
+            ("1", "1.0", "2"),
+            [
+                "the whole numbers of `y`, 1 to 2, are taken for 3 classes, each as it is written; `--task regress`",
+                "the labels `1` and `1.0` of `y` are equal as numbers, and stay 2 classes",
+            ],
+        ),
+        (("Yes", "yes", "no"), ["the labels `Yes` and `yes` of `y` differ by capitals or spaces alone"]),
+        (("Yes", "no", "some"), []),
+    ],
+)
+def test_labels_that_are_alike_are_said_and_what_is_said_can_be_typed(labels: tuple[str, ...], said: list[str]) -> None:
+    Path("e.csv").write_text("x,y\n" + "".join(f"{i * i % 97},{labels[i % 3]}\n" for i in range(150)))
+    written = write_config("e.csv", ["y"], None, Path("-"))
+    remarks = [line.removeprefix("# ") for line in written.text.splitlines()[3:] if line.startswith("# the ")]
+    assert [remark[: len(start)] for remark, start in zip(remarks, said, strict=True)] == said
+    if "--task regress" in written.text:
+        write_config("e.csv", ["y"], "regress", Path("-"))
