@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import ValidationError
+
 from bpcli.family import Treatment
 from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
@@ -14,6 +16,7 @@ from bpcli.records.training import Failure, Problem
 
 SETTING = re.compile(r"`(\w+): ([^`]+)`")
 NAME = re.compile(r'"(?:[^"\\]|\\.)*"|[^,\s"][^,"]*')
+ONCE = "name a column once: --target says what is predicted, --text, --number and --drop are about the others"
 MARKS = ("date_order", "thousands", "decimal")
 
 
@@ -48,17 +51,25 @@ class ColumnOptions:
         if marks and not marks.keys() <= type(source).model_fields.keys():
             text = f"the columns of {source.kind} know their kinds: there is no text for {_flag(next(iter(marks)))}"
             raise Failure(Problem(text, code="options", help="leave the option out"))
-        for name in self.kept & {*self.drop, *source.target} | {*self.text} & {*self.number}:
-            text = f"`{name}` is named by two options that contradict each other"
-            raise Failure(Problem(text, code="options", help="name a column once; --target says what is predicted"))
-        columns = {**source.columns, **{name: Treatment(kind="number") for name in self.number}}
+        elsewhere = {*self.drop, *source.target, *source.drop, source.weight}
+        for name in sorted(self.kept & elsewhere | {*self.text} & {*self.number}):
+            text = f"`{name}` is said to be two things that contradict each other"
+            raise Failure(Problem(text, code="options", help=ONCE))
+        kinds = {n: source.columns.get(n, Treatment()).model_copy(update={"kind": "number"}) for n in self.number}
         update = {
+            "target": tuple(dict.fromkeys(source.target)),
             "text": tuple(dict.fromkeys((*source.text, *self.text))),
             "drop": tuple(dict.fromkeys((*source.drop, *self.drop))),
-            "columns": TreatmentMap(columns),
+            "columns": TreatmentMap({**source.columns, **kinds}),
             **marks,
         }
-        return source.model_copy(update=update)
+        settings = {name: getattr(source, name) for name in type(source).model_fields}
+        try:
+            return type(source).model_validate({**settings, **update})
+        except ValidationError as error:
+            found = error.errors()[0]
+            help = "leave one of the two out" if found["type"] == "marks" else ONCE
+            raise Failure(Problem(found["msg"], code="options", help=help)) from None
 
 
 USUAL = ColumnOptions()
@@ -98,7 +109,10 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
         kept = p.help
         for clause in without:  # nothing could be predicted then
             kept = kept.replace(clause, "")
-        problems.append(replace(p, help=SETTING.sub(typed, kept)))
+        key, _, what = p.text.partition(": ")
+        named = p.code == "missing-column" and not data.lstrip().startswith("{")
+        text = f"{'--number' if key == 'columns' else _flag(key)}: {what}" if named else p.text
+        problems.append(replace(p, text=text, help=SETTING.sub(typed, kept)))
     return Failure(*problems, exit=failure.exit)
 
 

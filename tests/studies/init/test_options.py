@@ -34,7 +34,7 @@ def test_options_go_before_what_is_found() -> None:
     "options", [{"text": ("n",), "number": ("n",)}, {"drop": ("n",), "text": ("n",)}, {"text": ("y",)}]
 )
 def test_two_options_about_a_column_are_refused(options: dict[str, tuple[str, ...]]) -> None:
-    with pytest.raises(Failure, match="named by two options"):
+    with pytest.raises(Failure, match="contradict"):
         config(**options)
 
 
@@ -165,3 +165,39 @@ def test_labels_that_are_alike_are_said_and_what_is_said_can_be_typed(labels: tu
     assert [remark[: len(start)] for remark, start in zip(remarks, said, strict=True)] == said
     if "--task regress" in written.text:
         write_config("e.csv", ["y"], "regress", Path("-"))
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "said"),
+    [
+        ("a.csv", ColumnOptions(drop=("y",)), "column `y` is both in target and in drop"),
+        ("a.csv", ColumnOptions(thousands=",", decimal=","), "`,` cannot stand both"),
+        ("{type: csv, path: a.csv, weight: x}", ColumnOptions(drop=("x",)), "`x` is both the weight and in drop"),
+        ("{type: csv, path: a.csv, text: [n]}", ColumnOptions(number=("n",)), "`n` is in text, and its kind is number"),
+        ("{type: csv, path: a.csv, drop: [n]}", ColumnOptions(text=("n",)), "`n` is said to be two things"),
+    ],
+)
+def test_options_that_contradict_the_data_are_refused_where_they_were_typed(
+    data: str, options: ColumnOptions, said: str
+) -> None:
+    """Not in a config that does not exist yet."""
+    config()
+    with pytest.raises(Failure) as refused:
+        write_config(data, ["y"], None, None, options=options)
+    (problem,) = refused.value.problems
+    assert said in problem.text
+    assert (problem.code, problem.file, problem.path) == ("options", "", ())
+    assert problem.help
+
+
+def test_what_else_is_said_of_a_column_of_numbers_stays() -> None:
+    config()
+    data = "{type: csv, path: a.csv, columns: {x: {missing_values: [3]}}}"
+    written = write_config(data, ["y"], None, Path("-"), options=ColumnOptions(number=("x",)))
+    assert 'x: {kind: number, missing_values: ["3"]}' in written.text
+
+
+@pytest.mark.parametrize("option", ["text", "number", "drop"])
+def test_a_column_that_is_not_there_is_named_with_its_option(option: str) -> None:
+    with pytest.raises(Failure, match=f"--{option}: the file has no column `nope`"):
+        config(**{option: ("nope",)})
