@@ -180,3 +180,33 @@ def test_check_shows_what_is_done(lab: Lab) -> None:
     assert "year and month, standardize, missing as 200" in found.out
     assert "missing" in found.out
     lab.good("check", "trees.yaml", "--json")
+
+
+PRICES = "price,y\n" + "".join(f'"${i},{i}00.50",{i}\n' for i in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings"),
+    [
+        ("1100.50 5500.50", 'unit: "$"'),
+        ("$1.100,50 $5.500,50", 'decimal: ","'),
+        ("1'100,5 5'500,5", 'unit: "$", decimal: ","'),
+    ],
+)
+def test_how_another_program_writes_a_file_is_said(lab: Lab, cells: str, settings: str) -> None:
+    lab.write("prices.csv", PRICES)
+    changes = {"kind": "y", "trees": "prices", "units: 2": "units: 1", "softmax_cross_entropy": "mean_squared_error"}
+    text = CONFIG
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    lab.write("prices.yaml", text)
+    lab.good("train", "prices.yaml", "--out", "run")
+    rows = [f'"{cell}",{y}\n' for cell, y in zip(cells.split(), (1, 5), strict=True)]
+    lab.write("other.csv", "".join(["price,y\n", *rows]))
+    lab.write("same.csv", "".join(PRICES.splitlines(True)[i] for i in (0, 1, 5)))
+    assert lab.soon("predict", "run", "--data", "other.csv").code == 65
+    said = f"{{type: csv, path: other.csv, target: y, columns: {{price: {{{settings}}}}}}}"
+    for command in ("predict", "eval"):
+        words = ["--json"] if command == "eval" else []
+        found, wanted = (lab.good(command, "run", "--data", data, *words).out for data in (said, "same.csv"))
+        assert found == wanted

@@ -60,10 +60,10 @@ class Parquet(ColumnSource):
         return self.table(found, used, order, targets, weights, path)
 
     def _format(self, name: str, kind: Kind, request: ColumnRequest) -> ColumnFormat:
-        """Returns what stands for no value in a column, as it was in training or as the settings say."""
+        """Returns what stands for no value in a column, as it was in training and as the settings say."""
         known = request.formats.get(name)
-        named = self.treatment(name).missing_values if not request.kinds else known.missing_values if known else ()
-        return ColumnFormat(kind, missing_values=named)
+        named = (*(known.missing_values if known else ()), *self.treatment(name).missing_values)
+        return ColumnFormat(kind, missing_values=tuple(dict.fromkeys(named)))
 
     def read_cells(self, root: Path, names: Sequence[str] | None) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
         path = locate(root, self.path)

@@ -97,7 +97,7 @@ def prepare(
             if name in split_rows:
                 text = f"column `{data.split.by[1] if data.split else ''}` names {name} rows, and {name} has a source"
                 raise Failure(Problem(text, code="two-splits", path=("data", name), help=f"leave `{name}` out"))
-            x, t, other = prepare_for(preprocessor, source, root, dtype, True, keep=keep)
+            x, t, other = prepare_for(preprocessor, source, root, dtype, True, like=data.train, keep=keep)
             assert t is not None
             origins[name] = other, np.arange(other.rows)
             warnings = (*warnings, *other.warnings)
@@ -125,12 +125,14 @@ def prepare(
 
 
 def prepare_for(
-    preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool, *, keep: bool = False
-) -> tuple[Array, Array | None, Table]:
+    preprocessor: Preprocessor, source: Source, root: Path, dtype: Any, need_target: bool, *,
+    like: Source | None = None, keep: bool = False,
+) -> tuple[Array, Array | None, Table]:  # fmt: skip
     """Returns the rows of a source, encoded by what was learned before: inputs, targets (None without `need_target`),
     and the table. Columns are matched by name, in any order; others are ignored. Without `need_target` a row with a
     missing value is an error where the model's rule is to leave it out: every row is to be answered. The inputs may be
-    written over the table's numbers, but where these are to be kept."""
+    written over the table's numbers, but where these are to be kept. Cells are read as those of `like` were, the
+    training source, but for what the settings of this source say otherwise."""
     targets: Literal["classes", "values"] = "values" if preprocessor.labels == "none" else "classes"
     found = OutOfCoreRows.open(source, targets, root, dtype) if need_target else None
     if found is not None:
@@ -148,7 +150,7 @@ def prepare_for(
             kinds |= dict.fromkeys(source.target, "text" if preprocessor.labels == "text" else "number")
         request = ColumnRequest(
             kinds, need_target, missing, compact=np.dtype(dtype) == np.float32, classes=targets == "classes",
-            formats=preprocessor.formats,
+            formats=preprocessor.formats, like=like,
         )  # fmt: skip
         table = source.load_columns(root, request)
     else:

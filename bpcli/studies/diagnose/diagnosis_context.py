@@ -132,8 +132,9 @@ def _of_model(path: Path, data: str | None) -> DiagnosisContext:
         text = f"{path} holds a model and no data"
         help = f"bpcli diagnose {path} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
-    with standard_input(source_of(data, experiment.data.train, True)) as source:
-        x, t, _ = prepare_for(model.preprocessor, source, Path(), np.dtype(experiment.dtype), True)
+    train = experiment.data.train
+    with standard_input(source_of(data, train, True)) as source:
+        x, t, _ = prepare_for(model.preprocessor, source, Path(), np.dtype(experiment.dtype), True, like=train)
     assert t is not None
     return DiagnosisContext(
         name=experiment.name,

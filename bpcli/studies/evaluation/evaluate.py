@@ -58,12 +58,13 @@ def open_rows(
     """
     model = models.load(path)
     if data is not None:
-        source = source_of(data, model.experiment.data.train, True, model.preprocessor.shape, root)
+        train = model.experiment.data.train
+        source = source_of(data, train, True, model.preprocessor.shape, root)
         dtype = np.dtype(model.experiment.dtype)
         with standard_input(source) as source:
-            x, t, table = prepare_for(model.preprocessor, source, root or Path(), dtype, True)
+            x, t, table = prepare_for(model.preprocessor, source, root or Path(), dtype, True, like=train)
             assert t is not None
-            seen = trained_rows_warning(path, model.experiment.data.train, source, root or Path(), table.origin, x, t)
+            seen = trained_rows_warning(path, train, source, root or Path(), table.origin, x, t)
         rows = Split("data", x, t, np.arange(len(x)), table.row_names, table.weight)
         return EvaluationRows(**vars(rows), model=model, warnings=(*table.warnings, *seen))
     _, folder = models.find_model(path)

@@ -38,10 +38,11 @@ def predict(
     Raises Failure as loading data does, and where a column to keep is not in the file.
     """
     model = models.load(path)
-    source = source_of(data, model.experiment.data.train, False, model.preprocessor.shape, root)
+    train = model.experiment.data.train
+    source = source_of(data, train, False, model.preprocessor.shape, root)
     with standard_input(source) as source:
         dtype = np.dtype(model.experiment.dtype)
-        x, _, rows = prepare_for(model.preprocessor, source, root, dtype, False, keep=warn)
+        x, _, rows = prepare_for(model.preprocessor, source, root, dtype, False, like=train, keep=warn)
         kept = source.read_cells(root, None if append else tuple(keep)) if append or keep else NO_COLUMNS
     found = as_table(model, outputs(model, x))
     if rows.row_names:

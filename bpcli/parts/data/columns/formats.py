@@ -51,6 +51,34 @@ def column_format(
     return ColumnFormat("text", missing_values=rules.missing_values) if is_label else found
 
 
+def later_format(
+    cells: Sequence[str],
+    counts: Sequence[int],
+    known: ColumnFormat,
+    said: Treatment,
+    file_decimal: DecimalMark,
+    for_all: bool,
+) -> ColumnFormat | FormatProblem:
+    """Returns how a column of a later file is written: as it is `known` from training, but for what is `said` of this
+    file. Marks and an order of dates that are said `for_all` columns hold where all cells can be read by them."""
+    known = replace(known, missing_values=tuple(dict.fromkeys((*known.missing_values, *said.missing_values))))
+    if known.kind not in ("number", "date") or known.form == "hours":
+        return known
+    if known.kind == "number" and said.unit is not None:
+        known = replace(known, form="dressed", unit=said.unit, bare=True)
+    found: ColumnFormat | FormatProblem = known
+    if known.kind == "date" and said.date_order:
+        found = replace(known, date_order=said.date_order)
+    elif known.kind == "number" and (said.decimal or said.thousands):
+        treatment = said.model_copy(update={"unit": known.unit, "missing_values": known.missing_values})
+        found = column_format(cells, counts, treatment, "number", "input", file_decimal, False)
+        if isinstance(found, ColumnFormat):
+            found = replace(known, form="dressed", decimal=found.decimal, thousands=found.thousands)
+    if for_all and (isinstance(found, FormatProblem) or len(cell_values(cells, found).wrong)):
+        return known
+    return found
+
+
 def value_declared_missing(cells: Sequence[str], form: ColumnFormat) -> FormatProblem | None:
     """Returns the problem of a number that the settings name as missing although it lies among the values of a column;
     None where there is none."""

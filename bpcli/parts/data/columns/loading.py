@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bpcli.family import Array, CodedText, ColumnFormat, Kind, Missing
+from bpcli.family import Array, CodedText, ColumnFormat, Kind, Missing, Source
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.files import data_error, yaml_name
 from bpcli.records.training import Failure, Problem
@@ -21,7 +21,8 @@ class ColumnRequest:
 
     For a model that was trained on the columns `kinds` names, only they (and the targets) are read, as the kinds they
     had, written as `formats` has it and with the rules that `missing` has for them; others may hold anything, and what
-    the file lacks is left for the model to miss. Columns `aside` are read as text too, and `hidden` ones are no inputs;
+    the file lacks is left for the model to miss; settings that differ from those of the training source `like` overrule
+    the formats. Columns `aside` are read as text too, and `hidden` ones are no inputs;
     `compact` keeps large numbers of rows as float32. Where targets are compared as
     `classes`, whole numbers not written as Python writes them are labels; as values (False), digits are numbers.
     """
@@ -34,6 +35,7 @@ class ColumnRequest:
     compact: bool = False
     classes: bool | None = None
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    like: Source | None = None
 
     @property
     def is_later(self) -> bool:

@@ -21,6 +21,9 @@ from bpcli.records.training import Problem
 FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
 """Rules that put something in the place of a missing value."""
 
+WRITING = ("decimal", "thousands", "date_order", "unit")
+"""Settings that say how the cells of a column are written."""
+
 
 class ColumnSource(Source):
     """A source with named columns. All are inputs but targets, the weight and those of `drop`."""
@@ -72,6 +75,14 @@ class ColumnSource(Source):
         named = (*own.missing_values, *self.missing_values)
         update = {"missing": missing, "indicator": indicator, "unseen": own.unseen or self.unseen}
         return own.model_copy(update={**update, "missing_values": tuple(dict.fromkeys(named))})
+
+    def said_otherwise(self, name: str, like: Source | None) -> Treatment:
+        """Returns how the cells of a column are written as far as these settings say other than those of `like`, and
+        what stands for no value."""
+        own = self.treatment(name)
+        other = like.treatment(name) if isinstance(like, ColumnSource) else Treatment()
+        said = {key: value for key in WRITING if (value := getattr(own, key)) != getattr(other, key)}
+        return Treatment(**said, missing_values=own.missing_values)
 
     def declared_kind(self, name: str) -> Kind | None:
         """Returns what a column is said to hold; None where it is to be found in the file."""

@@ -17,7 +17,7 @@ from bpcli.family import Array, CodedText, ColumnFormat, Kind, Treatment
 from bpcli.numeric.threads import thread_count
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.cells import FormatProblem, cell_values, is_missing, number_of
-from bpcli.parts.data.columns.formats import Role, column_format, value_declared_missing
+from bpcli.parts.data.columns.formats import Role, column_format, later_format, value_declared_missing
 from bpcli.parts.data.columns.loading import GapRules, LoadedColumns
 from bpcli.parts.data.csv.cell_errors import format_failure, wrong_cell
 from bpcli.parts.data.csv.file import CsvLayout
@@ -154,17 +154,17 @@ class CellColumns:
         self, name: str, treatment: Treatment, declared: Kind | None = None, role: Role = "input",
         known: ColumnFormat | None = None, *, for_all: bool = False,
     ) -> Kind:  # fmt: skip
-        """Returns what a column holds, by all of its cells, or as it is `known` from training; `for_all`
-        is whether the treatment's marks are those of all columns. Raises Failure where no
+        """Returns what a column holds, by all of its cells, or as it is `known` from training, but for what the
+        treatment says; `for_all` is whether the treatment's marks are those of all columns. Raises Failure where no
         format fits them; names of classes need none."""
         text = self.cells.texts.get(self.position[name])
         if text is None:
             return "number"
-        found: ColumnFormat | FormatProblem | None = known
-        if found is None:
-            counts = text.counts.tolist()
-            decimal = self.layout.decimal
-            found = column_format(text.categories, counts, treatment, declared, role, decimal, for_all)
+        cells, counts, decimal = text.categories, text.counts.tolist(), self.layout.decimal
+        if known is None:
+            found = column_format(cells, counts, treatment, declared, role, decimal, for_all)
+        else:
+            found = later_format(cells, counts, known, treatment, decimal, for_all)
         if isinstance(found, FormatProblem):
             raise format_failure(self.layout, *self._first_with(text, found.cells[0]), self.position[name], found)
         self.formats[name] = found

@@ -133,7 +133,8 @@ class Csv(ColumnSource):
             own = self.columns.get(name, Treatment())
             for_all = not (own.decimal or own.thousands or own.date_order)
             known = request.formats.get(name)
-            kinds[name] = cells.kind(name, treatments[name], kind, role, known, for_all=for_all)
+            said = treatments[name] if known is None else self.said_otherwise(name, request.like)
+            kinds[name] = cells.kind(name, said, kind, role, known, for_all=for_all)
         used = self.kinds_read(inputs, targets, weights, request, kinds.__getitem__)
         used |= {n: "text" for n in targets if labels and cells.are_labels(n)}
         odd = self._missing_among_values(cells, [n for n in used if used[n] == "number"])
@@ -204,8 +205,8 @@ class Csv(ColumnSource):
 def _needs_cells(treatment: Treatment, form: ColumnFormat | None) -> bool:
     """Whether a column of numbers has to be read cell by cell, because `float` may take one that means something
     else: by the settings, or by the format that it had in training."""
-    if form is not None:
-        return form.form != "plain" or bool(form.missing_values)
+    if form is not None and (form.form != "plain" or form.missing_values):
+        return True
     named = any(number_of(cell) is not None for cell in treatment.missing_values)
     return named or treatment.thousands is not None or treatment.decimal is not None
 

@@ -138,6 +138,42 @@ def test_a_later_file_is_read_as_the_first_one() -> None:
     assert source("p,x\n1.234,1\n").load_columns(Path("."), plain).numbers.tolist() == [[1234]]
 
 
+EURO = ColumnFormat("number", "dressed", ",", ".", "€")
+DAY_FIRST = ColumnFormat("date", date_order="dmy")
+GAPS = ColumnFormat("number", missing_values=("-1",))
+HOURS = ColumnFormat("number", "hours")
+
+
+@pytest.mark.parametrize(
+    ("known", "cells", "settings", "numbers"),
+    [
+        (EURO, ["1.234,50", "5"], {"columns": {"x": {"unit": "€"}}}, [1234.5, 5]),
+        (EURO, ["1234.50", "1.5"], {"columns": {"x": {"unit": "€", "decimal": "."}}}, [1234.5, 1.5]),
+        (EURO, ["1,234.50 €", "5 €"], {"columns": {"x": {"decimal": "."}}}, [1234.5, 5]),
+        (EURO, ["1'234,5 €", "1'000 €"], {"thousands": "'"}, [1234.5, 1000]),
+        (EURO, ["1.234,50 €", "1.000 €"], {"decimal": "."}, [1234.5, 1000]),  # as it is written, whatever others are
+        (DAY_FIRST, ["01/02/1970", "02/02/1970"], {"columns": {"x": {"date_order": "mdy"}}}, [1, 32]),
+        (DAY_FIRST, ["01/02/1970", "02/13/1970"], {"date_order": "mdy"}, [1, 43]),
+        (DAY_FIRST, ["01/02/1970", "13/02/1970"], {"date_order": "mdy"}, [31, 43]),
+        (GAPS, ["1", "-1", "none at all", "-9"], {"missing_values": ["none at all", -9]}, [1, *[np.nan] * 3]),
+        (HOURS, ["1:30", "2:00"], {"decimal": ",", "columns": {"x": {"unit": "h"}}}, [1.5, 2]),
+    ],
+)
+def test_what_is_said_of_a_later_file_overrules_training(
+    known: ColumnFormat, cells: list[str], settings: Mapping[str, Any], numbers: list[float]
+) -> None:
+    later = source(column(*cells), **settings)
+    request = ColumnRequest({"x": known.kind}, need_target=False, missing={"x": "mean"}, formats={"x": known})
+    found = later.load_columns(Path("."), request).numbers[:, 0]
+    assert np.array_equal(found, numbers, equal_nan=True)
+
+
+def test_what_was_said_in_training_overrules_nothing() -> None:
+    here = source(column("1.234 €", "5 €"), decimal=".")
+    request = ColumnRequest({"x": "number"}, need_target=False, formats={"x": EURO}, like=here)
+    assert here.load_columns(Path("."), request).numbers.tolist() == [[1234], [5]]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
