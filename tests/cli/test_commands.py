@@ -68,7 +68,7 @@ class TestCheck:
             "width   number     1   8  standardize\n"
             "height  number   1.5   9  standardize\n"
             "\n"
-            "the first rows, as they stand in the file\n"
+            "the first rows, as they are read\n"
             "width  height  kind\n"
             "───────────────────\n"
             "1      2       oak\n"

@@ -29,7 +29,7 @@ def check_page(report: CheckReport) -> list[RenderableType]:
         Text(),
         *_columns(report),
         Text(),
-        Text("the first rows, as they stand in the file"),
+        Text("the first rows, as they are read"),
         _first(report),
     ]
 

@@ -55,7 +55,7 @@ def test_a_page_whole(capsys: pytest.CaptureFixture[str]) -> None:
         "──────────────────────────────────────",
         "width  number   0.1  7.9  standardized",
         "",
-        "the first rows, as they stand in the file",
+        "the first rows, as they are read",
         "width  species",
         "──────────────",
         "1.5    cat",
