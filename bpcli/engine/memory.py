@@ -1,7 +1,6 @@
 """Who owns which bytes: aligned blocks, and views of them for a batch of any size up to the planned one."""
 
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -54,25 +53,3 @@ class Memory:
     def _type(self, kind: str) -> np.dtype[Any]:
         found: np.dtype[Any] = self.dtype if kind == "float" else np.dtype(WIDTHS[kind])
         return found
-
-
-def available_bytes() -> int | None:
-    """Returns how many bytes there are without swapping, in a container too; None where the system does not say."""
-    found: list[int] = []
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            found += [int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:")]
-    except OSError:
-        pass
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            limit = file.read().strip()
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
-            used = int(file.read())
-        if limit != "max":
-            found.append(max(0, int(limit) - used))
-    except (OSError, ValueError):
-        pass
-    if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(found) if found else None

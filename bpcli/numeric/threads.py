@@ -8,12 +8,14 @@ ones; chunks keep to small ones, so that the two do not stand in each other's wa
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from functools import cache, wraps
 from threading import Lock, Thread
 from time import sleep
 from typing import Any, NamedTuple
+
+from bpcli.numeric.cgroup import group_folders, read_number
 
 CHUNKS = 4  # pieces of a layer's work, whatever the number of threads
 MIN_PARALLEL_MACS = 34_000_000
@@ -21,13 +23,32 @@ MIN_PARALLEL_MACS = 34_000_000
 about 0.1 ms."""
 
 
+def usable_cores() -> int:
+    """Returns how many cores this process may use: those it may run on, and no more than the processor time that its
+    control groups grant it fills."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *_granted_cores()]))
+
+
+def _granted_cores() -> Iterator[int]:
+    """Yields how many cores the processor time of each group fills, rounded up: so much of each period."""
+    for folder in group_folders("cpu"):
+        file, period = folder / "cpu.max", None  # version 2: both numbers in one file
+        with suppress(OSError, ValueError, IndexError):
+            period = int(file.read_text(encoding="ascii").split()[1])
+        if period is None:  # version 1
+            file, period = folder / "cpu.cfs_quota_us", read_number(folder / "cpu.cfs_period_us")
+        quota = read_number(file)
+        if quota is not None and quota > 0 and period:
+            yield -(-quota // period)
+
+
 @cache
 def thread_count() -> int:
     """Returns how many threads work at a time: the cores this process may use, at most CHUNKS and OMP_NUM_THREADS.
     (OPENBLAS_NUM_THREADS is about BLAS's own threads alone.)"""
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(CHUNKS, allowed, int(limit) if limit.isdecimal() else CHUNKS))
+    return max(1, min(CHUNKS, usable_cores(), int(limit) if limit.isdecimal() else CHUNKS))
 
 
 class Chunk(NamedTuple):

@@ -1,13 +1,9 @@
 """Blocks and views: aligned, shared by name and by nothing else, one beginning for every batch size."""
 
-import io
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from bpcli.engine import memory as system
-from bpcli.engine.memory import ALIGN_BYTES, Memory, aligned, available_bytes
+from bpcli.engine.memory import ALIGN_BYTES, Memory, aligned
 from bpcli.family.plan import N, Slot
 
 
@@ -87,41 +83,3 @@ def test_more_rows_than_planned_are_refused() -> None:
     memory.reserve("a", (N, 2))
     with pytest.raises(ValueError, match="reshape"):
         memory.view("a", (N, 2), 5)
-
-
-def test_the_system_says_how_much_memory_is_left() -> None:
-    free = available_bytes()
-    assert free is None or 0 <= free < 2**60
-    assert free is None or isinstance(free, int)
-
-
-MEMINFO = "MemTotal:       8000 kB\nMemAvailable:   3000 kB\n"
-
-
-@pytest.mark.parametrize(
-    ("meminfo", "limit", "used", "free"),
-    [
-        (MEMINFO, None, None, 3000 * 1024),  # no container
-        (MEMINFO, "max", "500", 3000 * 1024),  # one without a limit
-        (MEMINFO, "2000000", "500000", 1_500_000),  # the limit of the container comes first
-        (MEMINFO, "9000000", "500000", 3000 * 1024),  # as long as it is the narrower one
-        (MEMINFO, "400000", "500000", 0),  # never less than nothing
-        (MEMINFO, "2000000", None, 3000 * 1024),
-        (None, "2000000", "500000", 1_500_000),
-        (None, None, None, 2**20),  # all that the machine has: 256 pages
-    ],
-)
-def test_the_memory_left_is_what_the_system_and_a_container_leave(
-    monkeypatch: pytest.MonkeyPatch, meminfo: str | None, limit: str | None, used: str | None, free: int
-) -> None:
-    texts = {"meminfo": meminfo, "memory.max": limit, "memory.current": used}
-
-    def opened(path: str, encoding: str) -> io.StringIO:
-        text = texts[Path(path).name]
-        if text is None:
-            raise FileNotFoundError(path)
-        return io.StringIO(text + "\n")
-
-    monkeypatch.setattr(system, "open", opened, raising=False)
-    monkeypatch.setattr(system.os, "sysconf", {"SC_PHYS_PAGES": 256, "SC_PAGE_SIZE": 4096}.__getitem__)
-    assert available_bytes() == free

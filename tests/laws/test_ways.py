@@ -39,6 +39,8 @@ ROOMS = (
 
 NO_KERNELS: dict[str, str] = {
     "bpcli.numeric.blas": "sets how many threads BLAS has: tests/numeric/test_blas.py",
+    "bpcli.numeric.cgroup": "asks the machine: tests/numeric/test_machine.py",
+    "bpcli.numeric.free_memory": "asks the machine: tests/numeric/test_machine.py",
     "bpcli.numeric.shapes": "writes sizes for people",
     "bpcli.engine.augment": "changes images by chance: tests/parts/test_augment.py",
     "bpcli.parts.layers.conv.writing": "writes equations",
@@ -54,7 +56,7 @@ PASSED_OVER: dict[str, str] = {
     "NetworkPlan.entry, BoundLayer.path": "find something by its name",
     "first_non_finite, _in_order_of_outputs, step._finite, LayerError, NonFiniteError": "say what failed",
     "in_chunks, sgd.learning_rate_setting, regularizers._strength": "are called while modules are imported",
-    "available_bytes, thread_count": "ask the machine",
+    "thread_count, usable_cores, _granted_cores": "ask the machine",
     "threads._forget": "is called in a forked process",
 }
 """Functions and classes that are not watched, each by the end of its name, with what they do."""

@@ -16,10 +16,10 @@ from bpcli.config.overrides import apply_sets
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import read
 from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
-from bpcli.engine.memory import available_bytes
 from bpcli.engine.network_plan import NetworkPlan, slot_bytes, working_bytes
 from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
+from bpcli.numeric.free_memory import available_bytes
 from bpcli.numeric.shapes import in_bytes
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
