@@ -15,7 +15,7 @@ error: column `fold`: `third` names no split [split-name]
   |
 3 | 2,third,elm
   |   ^^^^^
-  = help: write train, validation or test; rows of a group are kept together by `split: {group: ...}`
+  = help: write train, validation or test; rows of a group are kept together by `split: {group: COLUMN}`
 """,
         changes=[("  scale: standardize", "  scale: standardize\n  split: {column: fold}")],
         files={"trees.csv": "width,fold,kind\n1,train,oak\n2,third,elm\n3,train,elm\n"},

@@ -166,8 +166,8 @@ def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]], chance: float 
         if count > TIMES_CHANCE * expected + DEVIATIONS * math.sqrt(expected):
             text = f"{count:,} of {len(x):,} {name} rows stand in train too, inputs and target alike"
             text += f" (by chance about {expected:.0f} would)" if expected >= 0.5 else ""
-            help = "they are remembered, not judged: leave one of each in the file, or keep them together by "
-            help += "`split: {group: ...}`"
+            help = "they are remembered, not judged: leave one of each in the file; where a column says which rows "
+            help += "belong together, write `split: {group: COLUMN}` under `data` with its name"
             found.append(Problem(text, code="twice", path=("data",), help=help, level="warning"))
     return tuple(found)
 

@@ -185,7 +185,7 @@ def split_by_column(table: Table, column: str, seed: int, within: Fold | None = 
     unknown = ~np.any(list(splits.values()), axis=0)
     if unknown.any():
         row = int(np.argmax(unknown))
-        help = "write train, validation or test; rows of a group are kept together by `split: {group: ...}`"
+        help = "write train, validation or test; rows of a group are kept together by `split: {group: COLUMN}`"
         raise row_failure(table, row, column, f"column `{column}`: `{text[row]}` names no split", "split-name", help)
     if not splits["train"].any():
         problem = f"column `{column}` names no row `train`"
