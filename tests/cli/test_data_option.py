@@ -1,7 +1,5 @@
 """`eval --data` and `predict --data` on files that are not as the training file was."""
 
-# ruff: noqa: E501  (messages as they are printed)
-
 from __future__ import annotations
 
 import json
@@ -129,7 +127,7 @@ error: column `felled`: `maybe` is neither yes nor no [not-a-boolean]
   |
 5 | 4.0,green,2004-05-01,maybe,elm
   |                      ^^^^^
-  = help: write yes or no, true or false, 1 or 0; if the column holds text, write `text: [felled]`; to leave the column out, write `drop: [felled]`
+  = help: write yes or no, true or false, 1 or 0; correct the cell
 """,
         ),
     ],

@@ -163,7 +163,7 @@ def test_standard_input_with_its_source_spelled_out(trained: Lab, monkeypatch: p
         ("", "error: the file is empty [empty-file]\n--> stdin\n  = help: it needs a header line and rows of data\n"),
         (
             "width,height\n1,2\n1,x\n",
-            "error: column `height`: `x` is not a number [not-a-number]\n--> stdin:3:3\n  |\n3 | 1,x\n  |   ^\n",
+            "error: column `height`: `x` is not a number [not-a-number]\n--> stdin:3:3\n  |\n3 | 1,x\n  |   ^",
         ),
         (
             "a,b\n1,2\n",

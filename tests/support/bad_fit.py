@@ -125,7 +125,7 @@ error: the training rows hold a single class, `a` [one-class]
         """\
 error: the first line looks like data, not like a header: 1.0, 2.0, oak [no-header]
 --> trees.csv:1
-  = help: if the file has no header, add `header: false`; if these are column names, add `header: true`
+  = help: if the file has no header, add a line with the names of its columns, or `header: false`; if these are column names, add `header: true`
 """,
         files={"trees.csv": DATA.split("\n", 1)[1]},
     ),

@@ -393,6 +393,10 @@ def _no_column(table: Table, name: str, kind: str) -> Failure:
         has, had = ("numbers", "text") if name in table.names else ("text", f"{kind}s")
         text = f"{table.origin}: column `{name}` holds {has}, in training it held {had}"
         return Failure(Problem(text, code="column-kind"))
+    if name in table.others:
+        text = f"{table.origin}: column `{name}` is left out here, and the model was trained on it"
+        help = "take it out of `drop`, or name another target or weight"
+        return Failure(Problem(text, code="missing-column", file=table.origin, help=help))
     text = f"{table.origin} has no column `{name}`, which the model was trained on"
     help = f"{suggestion(name, (*table.order, *table.others))}it has {join_names((*table.order, *table.others))}"
     return Failure(Problem(text, code="missing-column", file=table.origin, help=help))

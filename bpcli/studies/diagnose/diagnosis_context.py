@@ -11,9 +11,8 @@ import numpy as np
 from bpcli.engine.network import Network
 from bpcli.records.diagnose import LayerStats
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
-from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.data_option import open_data_option
 from bpcli.studies.dataset.prepare import Split, prepare_for
-from bpcli.studies.dataset.standard_input import standard_input
 from bpcli.studies.diagnose.lr_range_test import RateRange, lr_range_test
 from bpcli.studies.diagnose.short_runs import best_constant, first_step, least_loss, overfit
 from bpcli.studies.diagnose.training_context import TrainingContext
@@ -133,7 +132,7 @@ def _of_model(path: Path, data: str | None) -> DiagnosisContext:
         help = f"bpcli diagnose {path} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
     train = experiment.data.train
-    with standard_input(source_of(data, train, True)) as source:
+    with open_data_option(data, train, True) as source:
         x, t, _ = prepare_for(model.preprocessor, source, Path(), np.dtype(experiment.dtype), True, like=train)
     assert t is not None
     return DiagnosisContext(

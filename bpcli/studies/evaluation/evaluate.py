@@ -10,9 +10,8 @@ from bpcli.config.experiment import label
 from bpcli.family import Array, Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
-from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.data_option import open_data_option
 from bpcli.studies.dataset.prepare import Split, prepare_for
-from bpcli.studies.dataset.standard_input import standard_input
 from bpcli.studies.evaluation.report import classification_report, notes
 from bpcli.studies.evaluation.trained_rows import trained_rows_warning
 from bpcli.studies.run import model as models
@@ -59,9 +58,8 @@ def open_rows(
     model = models.load(path)
     if data is not None:
         train = model.experiment.data.train
-        source = source_of(data, train, True, model.preprocessor.shape, root)
         dtype = np.dtype(model.experiment.dtype)
-        with standard_input(source) as source:
+        with open_data_option(data, train, True, model.preprocessor.shape, root) as source:
             x, t, table = prepare_for(model.preprocessor, source, root or Path(), dtype, True, like=train)
             assert t is not None
             seen = trained_rows_warning(path, train, source, root or Path(), table.origin, x, t)

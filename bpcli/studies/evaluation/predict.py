@@ -8,9 +8,8 @@ import numpy as np
 
 from bpcli.family.plan import Array
 from bpcli.records.training import Predictions
-from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.data_option import open_data_option
 from bpcli.studies.dataset.prepare import prepare_for
-from bpcli.studies.dataset.standard_input import standard_input
 from bpcli.studies.evaluation.join_columns import NO_COLUMNS, join_columns
 from bpcli.studies.evaluation.mark_far_rows import mark_far_rows
 from bpcli.studies.run import model as models
@@ -27,7 +26,7 @@ def predict(
     row_numbers: bool = False,
     warn: bool = False,
 ) -> Predictions:
-    """Returns predictions for every row of the data (see `data_option.source_of`), in its order; a target column is not
+    """Returns predictions for every row of the data (see `data_option`), in its order; a target column is not
     needed and not looked at. Before them stand the columns of the file that are to `keep`, or with `append` all of
     them, and before these with `row_numbers` the number of the row (see `join_columns`).
 
@@ -39,8 +38,7 @@ def predict(
     """
     model = models.load(path)
     train = model.experiment.data.train
-    source = source_of(data, train, False, model.preprocessor.shape, root)
-    with standard_input(source) as source:
+    with open_data_option(data, train, False, model.preprocessor.shape, root) as source:
         dtype = np.dtype(model.experiment.dtype)
         x, _, rows = prepare_for(model.preprocessor, source, root, dtype, False, like=train, keep=warn)
         kept = source.read_cells(root, None if append else tuple(keep)) if append or keep else NO_COLUMNS

@@ -48,7 +48,10 @@ def choose_columns(source: ColumnSource, request: ColumnRequest, header: Header)
     later, names = request.is_later, header.names
     targets = _find(header, source.target, "target", optional=not request.need_target)
     if request.need_target and not targets:
-        help = f"add `target: <column>`; the columns are {join_names(names)}"
+        known = request.like.target if isinstance(request.like, ColumnSource) else ()
+        which = ", ".join(map(yaml_name, known))
+        which = which if len(known) == 1 else f"[{which}]" if known else "<column>"
+        help = f"add `target: {which}`; the columns are {join_names(names)}"
         raise data_error("no target column is named", header.path, code="no-target", help=help)
     texts = _find(header, source.text, "text", optional=later)
     _find(header, tuple(source.columns), "columns", optional=later)

@@ -1,15 +1,20 @@
 """What is wrong with a cell of a comma-separated file, and what to do about it."""
 
+import json
+
 from bpcli.family import ColumnFormat
 from bpcli.family.cell_format import ORDER_WORDS
-from bpcli.parts.data.cells import FormatProblem, is_meant_as_number, is_missing, number_of
-from bpcli.parts.data.cells.dress import dressed_number, is_usual_unit, unit_text
+from bpcli.parts.data.cells import FormatProblem, days_of, is_meant_as_number, is_missing, number_of
+from bpcli.parts.data.cells.dates import DATE_ORDERS
+from bpcli.parts.data.cells.dress import STYLES, NumberStyle, dressed_number, is_usual_unit, unit_key, unit_text
 from bpcli.parts.data.columns.formats import format_help
+from bpcli.parts.data.columns.loading import GapRules
 from bpcli.parts.data.csv.file import CsvLayout, with_position
 from bpcli.parts.data.files import visible, yaml_name
 from bpcli.records.training import Failure, Problem
 
 SHOWN = 40  # characters of a cell
+EMPTY_IT = ", or leave it empty as training has a rule for that"
 
 
 def format_failure(layout: CsvLayout, line: int, cells: list[str], index: int, problem: FormatProblem) -> Failure:
@@ -20,18 +25,23 @@ def format_failure(layout: CsvLayout, line: int, cells: list[str], index: int, p
     return Failure(with_position(layout, said, line, cells, index))
 
 
-def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, form: ColumnFormat, advice: str) -> Failure:
-    """Returns the failure of a cell that is not what its column holds; `advice` is what to do about a missing value."""
+def wrong_cell(
+    layout: CsvLayout, line: int, cells: list[str], index: int, form: ColumnFormat, rules: GapRules
+) -> Failure:
+    """Returns the failure of a cell that is not what its column holds."""
     cell, name, typed = cells[index].strip(), visible(layout.names[index]), yaml_name(layout.names[index])
     value = visible(cell if len(cell) <= SHOWN else f"{cell[:SHOWN]}...")
     leave_out = f"to leave the column out, write `drop: [{typed}]`"
     text_is_meant = f"if the column holds text, write `text: [{typed}]`; {leave_out}"
+    if rules.is_trained:
+        correct = "correct the cell" + EMPTY_IT * rules.allow(layout.names[index])
+        text_is_meant, leave_out = (f"{correct}; {other}" for other in (text_is_meant, leave_out))
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
     elif form.kind == "text" or (is_missing(cell, form.kind, form.missing_values) and cell.lower() != "nan"):
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{value}`' if cell else 'an empty cell'})"
-        help = advice
+        help = rules.advice(layout.names[index])
     elif form.kind == "boolean":
         code, text = "not-a-boolean", f"column `{name}`: `{value}` is neither yes nor no"
         help = f"write yes or no, true or false, 1 or 0; {text_is_meant}"
@@ -39,28 +49,39 @@ def wrong_cell(layout: CsvLayout, line: int, cells: list[str], index: int, form:
         code, text = "not-a-date", f"column `{name}`: `{value}` is not a date"
         text += f" ({ORDER_WORDS[form.date_order]})" if form.date_order else ""
         help = "" if form.date_order else "dates are written as 2024-01-31 or 2024-01-31T12:30; "
+        help += _other_orders(cell, form, typed) if rules.is_trained else ""
         help += text_is_meant
     elif number_of(cell, form.decimal) is not None and not (form.unit or form.form == "hours"):
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
         if cell.lower() == "nan":
-            help = advice
+            help = rules.advice(layout.names[index])
     else:
-        code, text, help = "not-a-number", f"column `{name}`: `{value}` is not a number", text_is_meant
+        code, text = "not-a-number", f"column `{name}`: `{value}` is not a number"
         words = form.words()
         if form.form == "hours":
             text = f"column `{name}`: `{value}` is not a time or a duration"
         elif form.form == "dressed" and words:
             text += f" as the others of the column ({words})"
-        if not any(map(str.isalnum, cell)) or cell.isalpha():
-            help = f"if it stands for no value, leave the cell empty, or write `missing_values: [{_flow(value)}]`; "
-            help += text_is_meant
-        elif form.unit and (number := dressed_number(cell)) is not None and not unit_text(number):
-            help = f'if it means the same without {form.unit}, write `columns: {{{typed}: {{unit: "{form.unit}"}}}}`'
-        elif form.form == "plain" and (is_meant_as_number(cell) or _is_dressed(cell)):
-            help = _undress(cell, form)
-            help += f"; {leave_out}"
+        help = _as_meant(cell, form, typed, leave_out, rules.is_trained)
+        if not help and not any(map(str.isdigit, cell)) and (not rules.is_trained or EMPTY_IT in text_is_meant):
+            help = f"if it stands for no value, leave the cell empty, or write `missing_values: [{yaml_name(cell)}]`; "
+            help += text_is_meant.replace(EMPTY_IT, "")
+        help = help or text_is_meant
     return Failure(with_position(layout, Problem(text, code=code, help=help), line, cells, index))
+
+
+def _as_meant(cell: str, form: ColumnFormat, typed: str, leave_out: str, is_trained: bool) -> str:
+    """Returns what to do about a cell that is meant as a number; "" about any other."""
+    if is_trained:
+        other = _other_writing(cell, form)
+        return f"if the file is written so, write `columns: {{{typed}: {other}}}`; {leave_out}" if other else ""
+    number = dressed_number(cell) if form.unit else None
+    if number is not None and not unit_text(number):
+        return f'if it means the same without {form.unit}, write `columns: {{{typed}: {{unit: "{form.unit}"}}}}`'
+    if form.form == "plain" and (is_meant_as_number(cell) or _is_dressed(cell)):
+        return f"{_undress(cell, form)}; {leave_out}"
+    return ""
 
 
 def _is_dressed(cell: str) -> bool:
@@ -77,5 +98,28 @@ def _undress(cell: str, form: ColumnFormat) -> str:
     return "write numbers without a unit, or all with one"
 
 
-def _flow(value: str) -> str:
-    return value if value.isalpha() else f'"{value}"'
+def _other_writing(cell: str, form: ColumnFormat) -> str:
+    """Returns the settings of a column by which a number is read that is not written as in training; "" where there are
+    none, or it has another unit."""
+    number = dressed_number(cell, form.unit) if form.form != "hours" else None
+    unit = unit_text(number) if number is not None else ""
+    is_other = unit_key(unit) != unit_key(form.unit)
+    if number is None or (is_other and unit and (form.unit or not is_usual_unit(unit))):
+        return ""
+    settings = {"unit": form.unit or unit} if is_other else {}
+    styles = [style for i, style in enumerate(STYLES) if number.styles >> i & 1]
+    if not NumberStyle(form.thousands, form.decimal).pattern.fullmatch(number.digits):
+        known = [style.thousands for style in styles if style.decimal == form.decimal]
+        settings |= {"thousands": known[0]} if known else {"decimal": styles[0].decimal}
+    return (
+        f"{{{', '.join(f'{key}: {json.dumps(value, ensure_ascii=False)}' for key, value in settings.items())}}}"
+        if settings
+        else ""
+    )
+
+
+def _other_orders(cell: str, form: ColumnFormat, typed: str) -> str:
+    """Returns what to do about a date that is written in another order than in training."""
+    orders = [order for order in DATE_ORDERS if order != form.date_order and days_of(cell, order) is not None]
+    ways = [f"`columns: {{{typed}: {{date_order: {order}}}}}` ({ORDER_WORDS[order]})" for order in orders]
+    return f"if the file is written so, write {' or '.join(ways)}; " if ways else ""

@@ -77,7 +77,8 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     names = tuple(cell.strip() for cell in cells)
     if form.header is None and _looks_like_data(names):
         text = f"the first line looks like data, not like a header: {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
-        help = "if the file has no header, add `header: false`; if these are column names, add `header: true`"
+        help = "if the file has no header, add a line with the names of its columns, or `header: false`; "
+        help += "if these are column names, add `header: true`"
         raise data_error(visible(text), path, code="no-header", line=line, help=help)
     if form.header is False:
         names = tuple(map(str, range(len(cells))))

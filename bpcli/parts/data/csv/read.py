@@ -228,7 +228,7 @@ class CellColumns:
         if wrong:
             row, index, name = min(wrong)
             form = self._format(name, kinds.get(name, "text"))
-            raise wrong_cell(self.layout, *self._row(row), index, form, rules.advice(name))
+            raise wrong_cell(self.layout, *self._row(row), index, form, rules)
         if self.cells.failure is not None:
             raise self.cells.failure
         numeric = [name for name in inputs if kinds[name] != "text"]
