@@ -27,6 +27,9 @@ ROWS_PER_NAME = 20
 NAME_DIGITS = 5
 """Digits from which on numbers that are all equally wide may be names, where their column is not called so."""
 
+CODE_DIGITS = 3
+"""Digits of the longest of them, where it is."""
+
 CODE_WORDS = frozenset(
     ["zip", "zipcode", "postcode", "postal", "plz", "code", "fips", "naics", "sku", "ean", "isbn", "store", "shop"]
 )
@@ -37,9 +40,10 @@ NAME_STEP = 10
 
 
 def are_names(values: Array, counts: Array, name: str) -> bool:
-    """Whether whole numbers seem to be names, of places or products, and no amounts: few that come back, equally wide
-    (of five digits, or of three where the column is called a code), without a common step, and with wide gaps between
-    them (years have none). A first guess for `init` to say: a file is never read so by itself.
+    """Whether whole numbers seem to be names, of places or products, and no amounts: few that come back, without a
+    common step, and with wide gaps between them (years have none); all of the same five digits or more, or, where the
+    column is called a code, the longest of three or more (another program may have dropped zeros in front). A first
+    guess for `init` to say: a file is never read so by itself.
 
     values: n, the different numbers of a column (NaN is passed over); counts: n, how often each comes.
     """
@@ -50,8 +54,9 @@ def are_names(values: Array, counts: Array, name: str) -> bool:
     if (values != np.floor(values)).any() or values.min() < 1 or values.max() >= EXACT_INTEGER:
         return False
     numbers = [int(v) for v in values.tolist()]
+    shortest, longest = len(str(min(numbers))), len(str(max(numbers)))
     is_called = not CODE_WORDS.isdisjoint(re.split(r"[\W_\d]+", name.lower()))
-    wide = len(str(numbers[0])) >= (3 if is_called else NAME_DIGITS) and len({len(str(n)) for n in numbers}) == 1
+    wide = longest >= CODE_DIGITS if is_called else shortest == longest >= NAME_DIGITS
     return wide and math.gcd(*numbers) < NAME_STEP and max(numbers) - min(numbers) > 3 * len(numbers)
 
 

@@ -227,7 +227,9 @@ def test_a_missing_value_that_is_also_a_value() -> None:
         ([20000, 25500, 90000], 30, "salary", False),  # a common step
         ([*range(10000, 10020)], 30, "when", False),  # no gaps
         ([9000.5, 10001, 94105], 30, "x", False),
-        ([999, 94105, 60601], 30, "zip", False),  # not equally wide
+        ([999, 94105, 60601], 30, "where", False),  # not equally wide
+        ([501, 94105, 60601], 30, "zip", True),  # where another program has dropped zeros
+        ([1, 45, 99], 30, "store", False),  # too short
         ([*range(10007, 90000, 997)], 30, "x", False),  # too many
     ],
 )
