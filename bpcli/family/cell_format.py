@@ -27,12 +27,13 @@ class ColumnFormat:
 
     `form` is that of numbers: as `float` takes them, in dress (`thousands` between thousands, `decimal` before the
     fraction, `unit` beside them; `bare` where cells may lack the unit, `magnitudes` where K, M and the like stand
-    behind them), or times of day and durations, which become hours. `date_order` is that of day and month where numbers
-    alone do not say it. `missing_values` are the words and numbers that stand for no value beside the usual ones.
+    behind them), times of day, which become `hours`, or `durations`, which do so too. `date_order` is that of day and
+    month where numbers alone do not say it. `missing_values` are the words and numbers that stand for no value beside
+    the usual ones.
     """
 
     kind: Kind = "number"
-    form: Literal["plain", "dressed", "hours"] = "plain"
+    form: Literal["plain", "dressed", "hours", "durations"] = "plain"
     decimal: DecimalMark = "."
     thousands: ThousandsMark | Literal[""] = ""
     unit: str = ""
@@ -41,13 +42,18 @@ class ColumnFormat:
     date_order: DateOrder | Literal[""] = ""
     missing_values: tuple[str, ...] = ()
 
+    @property
+    def are_times(self) -> bool:
+        """Whether the cells are times of day or durations."""
+        return self.form in ("hours", "durations")
+
     def words(self) -> str:
         """Returns how the cells are written, in words; "" where there is nothing to say."""
         found = []
         if self.kind == "date" and self.date_order:
             found.append(f"as {ORDER_WORDS[self.date_order]}")
-        if self.form == "hours":
-            found.append("times, in hours")
+        if self.are_times:
+            found.append(f"{'times of day' if self.form == 'hours' else 'durations'}, in hours")
         if self.unit:
             found.append(f"with {self.unit}")
         if self.magnitudes:

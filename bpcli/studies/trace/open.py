@@ -283,9 +283,10 @@ def _value(cell: str, column: ColumnEncoder) -> float:
         return _number(cell, "--x")
     found = cell_reader(form)(cell.strip())
     if found is None or not np.isfinite(found):
-        what = {"date": "a date", "boolean": "yes or no"}.get(column.kind, f"a number {form.words()}")
+        number = "a time or a duration" if form.are_times else f"a number {form.words()}"
+        what = {"date": "a date", "boolean": "yes or no"}.get(column.kind, number)
         text = f"--x: `{cell}` is not {what}, which column `{column.name}` holds"
-        raise _wrong_values(text, "dates are written as 2024-01-31")
+        raise _wrong_values(text, "dates are written as 2024-01-31, times as 14:30, durations as 1h 30m")
     return found
 
 

@@ -61,7 +61,8 @@ def test_a_cycle_is_two_inputs() -> None:
         (ColumnFormat(), ""),
         (FORMATS[0], "with €, thousands ., decimal ,, no value: nil -999"),
         (FORMATS[1], "as month, day, year"),
-        (FORMATS[2], "times, in hours"),
+        (FORMATS[2], "times of day, in hours"),
+        (ColumnFormat(form="durations"), "durations, in hours"),
         (ColumnFormat(form="dressed", thousands=" ", magnitudes=True), "with K, M, thousands a space"),
     ],
 )

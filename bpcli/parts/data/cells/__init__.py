@@ -4,7 +4,8 @@ one column are written, found from all of them."""
 from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.dates import days_of
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem
-from bpcli.parts.data.cells.find import are_plain_numbers, find_format
+from bpcli.parts.data.cells.find import are_plain_numbers, find_format, present_cells
+from bpcli.parts.data.cells.find_times import time_format
 from bpcli.parts.data.cells.format import CellValues, cell_reader, cell_values
 from bpcli.parts.data.cells.missing import MISSING_WORDS, find_sentinels, is_missing
 from bpcli.parts.data.cells.plain import (
@@ -16,5 +17,5 @@ from bpcli.parts.data.cells.plain import (
 __all__ = [
     "MISSING_WORDS", "CellRules", "CellValues", "ColumnFormat", "FormatProblem",
     "are_plain_numbers", "cell_reader", "cell_values", "days_of", "find_format", "find_sentinels",
-    "has_decimal_commas", "is_meant_as_number", "is_missing", "number_of",
+    "has_decimal_commas", "is_meant_as_number", "is_missing", "number_of", "present_cells", "time_format",
 ]  # fmt: skip

@@ -46,6 +46,17 @@ def hours_of(cell: str) -> float | None:
     return -total / 3600 if sign == "-" else total / 3600
 
 
+def is_spelled(cell: str) -> bool:
+    """Whether a time is a duration with its units: 1h 30m, PT1H30M."""
+    return bool(ISO_DURATION.fullmatch(cell) or SPELLED.fullmatch(cell))
+
+
+def is_time_of_day(cell: str) -> bool:
+    """Whether a time may be one of a day."""
+    found = CLOCK.fullmatch(cell)
+    return bool(not found[1] and int(found[2]) < 24 if found else HOUR_ALONE.fullmatch(cell))
+
+
 def _of_24(hour: int, half: str | None) -> int | None:
     """Returns the hour of 24 that an hour before or after noon is; None for one that is not on the clock."""
     if not half:

@@ -10,6 +10,7 @@ from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, unit_key
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
 from bpcli.parts.data.cells.find_dates import date_format, read_dates
 from bpcli.parts.data.cells.find_numbers import number_format
+from bpcli.parts.data.cells.find_times import time_format
 from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 from bpcli.parts.data.cells.plain import PAIRS, values_at_once
 
@@ -86,7 +87,7 @@ def _measured(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatP
             return found
         problem = found if isinstance(found, FormatProblem) else None
     if present.nearly_all([hours_of(cell) for cell in present.cells]):
-        return ColumnFormat("number", "hours", missing_values=rules.missing_values)
+        return time_format(present, rules)
     dates = read_dates(present.cells)
     return date_format(present, dates, rules) if present.nearly_all(dates) else problem
 
@@ -123,6 +124,6 @@ def _of_kind(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatPr
     numbers = _numbers(present.cells, rules)
     hours = [hours_of(cell) for cell in present.cells]
     if sum(h is not None for h in hours) > sum(n is not None for n in numbers):
-        return ColumnFormat("number", "hours", missing_values=rules.missing_values)
+        return time_format(present, rules)
     found = number_format(present, numbers, rules)
     return found or ColumnFormat("number", missing_values=rules.missing_values)

@@ -50,7 +50,7 @@ def cell_reader(form: ColumnFormat) -> Callable[[str], float | None]:
         return lambda cell: TRUTH_VALUES.get(cell.lower())
     if form.kind == "date":
         return partial(days_of, order=form.date_order)
-    if form.form == "hours":
+    if form.are_times:
         return hours_of
     return partial(number_of, decimal=form.decimal) if form.form == "plain" else _dressed_reader(form)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bpcli.family import ColumnFormat, Kind, Treatment
 from bpcli.family.cell_format import DecimalMark
-from bpcli.parts.data.cells import CellRules, FormatProblem, cell_values, find_format
+from bpcli.parts.data.cells import CellRules, FormatProblem, cell_values, find_format, present_cells, time_format
 from bpcli.parts.data.cells.evidence import FEW_VALUES
 from bpcli.parts.data.cells.missing import value_and_gap
 from bpcli.parts.data.files import yaml_name
@@ -62,7 +62,11 @@ def later_format(
     """Returns how a column of a later file is written: as it is `known` from training, but for what is `said` of this
     file. Marks and an order of dates that are said `for_all` columns hold where all cells can be read by them."""
     known = replace(known, missing_values=tuple(dict.fromkeys((*known.missing_values, *said.missing_values))))
-    if known.kind not in ("number", "date") or known.form == "hours":
+    if known.are_times:
+        rules = CellRules(missing_values=known.missing_values)
+        times = time_format(present_cells(cells, counts, rules), rules)
+        return times if isinstance(times, FormatProblem) else known
+    if known.kind not in ("number", "date"):
         return known
     if known.kind == "number" and said.unit is not None:
         known = replace(known, form="dressed", unit=said.unit, bare=True)

@@ -51,7 +51,7 @@ def wrong_cell(
         help = "" if form.date_order else "dates are written as 2024-01-31 or 2024-01-31T12:30; "
         help += _other_orders(cell, form, typed) if rules.is_trained else ""
         help += text_is_meant
-    elif number_of(cell, form.decimal) is not None and not (form.unit or form.form == "hours"):
+    elif number_of(cell, form.decimal) is not None and not (form.unit or form.are_times):
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
         help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
         if cell.lower() == "nan":
@@ -59,7 +59,7 @@ def wrong_cell(
     else:
         code, text = "not-a-number", f"column `{name}`: `{value}` is not a number"
         words = form.words()
-        if form.form == "hours":
+        if form.are_times:
             text = f"column `{name}`: `{value}` is not a time or a duration"
         elif form.form == "dressed" and words:
             text += f" as the others of the column ({words})"
@@ -67,7 +67,7 @@ def wrong_cell(
         if not help and not any(map(str.isdigit, cell)) and (not rules.is_trained or EMPTY_IT in text_is_meant):
             help = f"if it stands for no value, leave the cell empty, or write `missing_values: [{yaml_name(cell)}]`; "
             help += text_is_meant.replace(EMPTY_IT, "")
-        help = help or text_is_meant
+        help = help or "times are written as 14:30, durations as 1h 30m; " * form.are_times + text_is_meant
     return Failure(with_position(layout, Problem(text, code=code, help=help), line, cells, index))
 
 
@@ -101,7 +101,7 @@ def _undress(cell: str, form: ColumnFormat) -> str:
 def _other_writing(cell: str, form: ColumnFormat) -> str:
     """Returns the settings of a column by which a number is read that is not written as in training; "" where there are
     none, or it has another unit."""
-    number = dressed_number(cell, form.unit) if form.form != "hours" else None
+    number = dressed_number(cell, form.unit) if not form.are_times else None
     unit = unit_text(number) if number is not None else ""
     is_other = unit_key(unit) != unit_key(form.unit)
     if number is None or (is_other and unit and (form.unit or not is_usual_unit(unit))):

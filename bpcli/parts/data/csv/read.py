@@ -264,7 +264,8 @@ class CellColumns:
     def _is_particular(self, form: ColumnFormat) -> bool:
         """Whether a format says more than what a column holds and what stands before fractions in all of the file: a
         later file is read by it."""
-        usual = replace(form, form="plain", decimal=".") if form.decimal == self.layout.decimal else form
+        is_usual = form.decimal == self.layout.decimal and not form.are_times
+        usual = replace(form, form="plain", decimal=".") if is_usual else form
         return usual != ColumnFormat(form.kind)
 
     def _format(self, name: str, kind: Kind) -> ColumnFormat:

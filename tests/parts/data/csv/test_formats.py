@@ -71,6 +71,8 @@ def test_only_what_is_particular_is_kept() -> None:
         (["5 kg"] * 9 + ["5 lb"], "unit-change", 11, "convert them to one unit"),
         (["5%"] * 9 + ["5"], "two-formats", 11, 'where they mean the same, write `columns: {x: {unit: "%"}}`; to read'),
         (["5.5", "5,5"], "two-formats", 3, "write all numbers of the column in one way"),
+        (["3:15"] * 9 + ["3h 15m"], "two-formats", 11, "write all times of the column in one way"),
+        (["$5"] * 9 + ["see note"], "not-a-number", 11, 'or write `missing_values: [see note]`'),
         (["$5"] * 9 + ["oops"], "not-a-number", 11, "or write `missing_values: [oops]`"),
         (["1/31/2020"] * 9 + ["31/2/2020"], "not-a-date", 11, "if the column holds text"),
         (["14:30"] * 9 + ["14:77"], "not-a-number", 11, "if the column holds text"),
@@ -187,3 +189,30 @@ def test_settings_that_do_not_fit(settings: Mapping[str, Any], message: str) -> 
     with pytest.raises(ValidationError) as caught:
         source("", **settings)
     assert message in caught.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [
+        (["14:30", "0:05:10", "11 PM", "2:15 am"], "hours"),
+        (["14:30", "24:00"], "durations"),
+        (["-0:30", "0:30"], "durations"),
+        (["1 day, 2:03:04", "2:03:04"], "durations"),  # as Python writes them
+        (["1d 7h", "PT1H30M"], "durations"),
+    ],
+)
+def test_times_keep_the_rule_that_they_were_trained_by(cells: list[str], form: str) -> None:
+    train = load(column(*cells, ""), missing="mean")
+    assert train.formats == {"x": ColumnFormat("number", form)}  # type: ignore[arg-type]
+    request = ColumnRequest({"x": "number"}, need_target=False, missing={"x": "mean"}, formats=train.formats)
+
+    def later(*cells: str) -> Problem:
+        with pytest.raises(Failure) as caught:
+            source(column(*cells)).load_columns(Path("."), request)
+        return caught.value.problems[0]
+
+    again = source(column(*cells, "", "-")).load_columns(Path("."), request)
+    assert np.array_equal(again.numbers[:-1], train.numbers, equal_nan=True)
+    for cell in ("1.5", "noonish"):
+        assert f"`{cell}` is not a time or a duration" in later(*cells, cell).text
+    assert later("3:15", "3h 15m").code == "two-formats"
