@@ -68,7 +68,7 @@ def _float(text: str) -> float:
         sign = "-" if value < 0 else ""
         raise ScalarError(
             f"{backticks(text)} is too large: it would be read as infinity",
-            f"the largest number is about {sign}1.8e308; write {sign}.inf where infinity is meant",
+            f"the {'least' if sign else 'largest'} number is about {sign}1.8e308",
         )
     return value
 

@@ -57,9 +57,9 @@ def equations_of(name: str) -> Iterator[None]:
 
 
 class Settings(BaseModel):
-    """Base of everything that stands in a file: frozen, strict, no unknown key."""
+    """Base of everything that stands in a file: frozen, strict, no unknown key, every number finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=False, allow_inf_nan=False)
 
 
 class Part(Settings):

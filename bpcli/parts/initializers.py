@@ -187,6 +187,8 @@ class Uniform(Initializer):
     def _in_order(self) -> Self:
         if not self.low < self.high:
             raise PydanticCustomError("uniform", "`low` has to be less than `high`")
+        if not math.isfinite(self.high - self.low):
+            raise PydanticCustomError("uniform", "`high` is farther from `low` than any number is large")
         return self
 
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
@@ -199,6 +201,7 @@ class Uniform(Initializer):
             cls(low=1.0, high=3.0), (40, 50), inputs={"mean": 2.0, "deviation": 1 / math.sqrt(3), "bound": 1.0}
         )
         yield Sample({"type": "uniform", "low": 0.1, "high": 0.1}, error="less than `high`")
+        yield Sample({"type": "uniform", "low": -1e308, "high": 1e308}, error="farther from `low`")
 
 
 class Normal(Initializer):

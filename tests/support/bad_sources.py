@@ -52,8 +52,7 @@ error: `1e400` is too large: it would be read as infinity [number-too-large]
   |
 6 | architecture:
 7 |   - {type: dense, units: 1e400, activation: tanh}
-  |                          ^^^^^
-  = help: the largest number is about 1.8e308; write .inf where infinity is meant
+  |                          ^^^^^ help: the largest number is about 1.8e308
 """,
         changes=[("units: 4", "units: 1e400")],
     ),

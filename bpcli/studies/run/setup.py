@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from bpcli.config.compatibility import DataFacts, Issue, check_inputs, check_targets, plan_and_check, resolve_loss
+from bpcli.config.compose import MAX_PROBLEMS
 from bpcli.config.data import Fold
 from bpcli.config.document import Document
 from bpcli.config.experiment import Experiment
+from bpcli.config.overflow import check_initial_weights, check_settings
 from bpcli.config.overrides import apply_sets
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import read
@@ -97,7 +99,21 @@ def override(document: Document, sets: Sequence[str] = ()) -> tuple[Document, Ex
     if "name" not in document.data:
         name = _default_name(Path(document.source.file))
         document = apply_sets(document, [f'name="{name}"'])  # quoted: 2024.yaml is not a number
-    return document, validate(Experiment, document)
+    experiment = validate(Experiment, document)
+    if beyond := [_problem(document, replace(c, loc=_written(document, c.loc))) for c in check_settings(experiment)]:
+        raise Failure(*beyond[:MAX_PROBLEMS])
+    return document, experiment
+
+
+def _written(document: Document, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Returns the part of a place that stands in the file: a number alone may be short for a part with a setting."""
+    node = document.root
+    for k, step in enumerate(loc):
+        inner = node.child(step)
+        if inner is None:
+            return loc[:k]
+        node = inner
+    return loc
 
 
 def _default_name(file: Path) -> str:
@@ -147,6 +163,7 @@ def fit_together(
     if issues:
         raise Failure(*(_problem(document, c) for c in issues))
     network_plan, issues = plan_and_check(experiment, facts)
+    issues += check_initial_weights(experiment, network_plan) if network_plan is not None else ()
     targets = (check_targets(experiment, split.t) for split in prepared.splits.values())
     issues = next((found for found in targets if found), []) + issues
     if network_plan is not None and network_plan.tokens:
