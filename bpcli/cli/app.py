@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +25,7 @@ from bpcli.cli.streams import OutputLostError, guarded
 from bpcli.cli.trace import trace
 from bpcli.cli.train import train
 from bpcli.cli.worksheet import worksheet
+from bpcli.records.printable import shell_command
 
 if TYPE_CHECKING:
     from bpcli.records.training import Failure
@@ -162,7 +162,7 @@ def _internal_error(error: Exception) -> int:
     if help := getattr(error, "help", ""):  # a part of this package whose class is not declared as parts are
         return _report_failure(Failure(Problem(str(error), code="declaration", help=help), exit=Exit.INTERNAL))
     text = f"bpcli made a mistake of its own: {type(error).__name__}: {error}"
-    help = f"`bpcli --debug {shlex.join(sys.argv[1:])}` shows where; please report it with the config"
+    help = f"`bpcli --debug {shell_command(sys.argv[1:])}` shows where; please report it with the config"
     return _report_failure(Failure(Problem(text, code="internal", help=help), exit=Exit.INTERNAL))
 
 

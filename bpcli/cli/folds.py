@@ -17,7 +17,7 @@ def cross_validate(
 ) -> None:
     """Runs a cross-validation, begun (with a config) or gone on with."""
     from bpcli.records.training import Exit, FoldRow
-    from bpcli.render.console import say, show, show_json, show_plain, show_problems, waiting
+    from bpcli.render.console import say, show, show_json, show_path, show_problems, waiting
     from bpcli.render.evaluation.cross_validate import fold_line, fold_status, folds_closing, table_of
     from bpcli.render.json_text import dumps
     from bpcli.studies.evaluation import cross_validate as folds
@@ -39,7 +39,7 @@ def cross_validate(
     if json:
         show_json(dumps(report))
     elif quiet:
-        show_plain(report.run)
+        show_path(report.run)
     elif report.folds:
         show(*table_of(report))
     if not quiet:

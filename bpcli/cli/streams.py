@@ -1,11 +1,28 @@
 """Stdout and stderr as a command meets them: closed early, on a full disk, or without Unicode."""
 
+import codecs
 import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from bpcli.records.printable import FIRST_BYTE, LAST_BYTE
+
+
+def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Returns what is written in place of what the encoding lacks, so that of a result nothing is lost: the byte of a
+    path that is not UTF-8 as it is, any other character as the escape that JSON and Python read."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    stray = error.object[error.start]
+    way = "surrogateescape" if FIRST_BYTE <= stray <= LAST_BYTE else "backslashreplace"
+    return stray.encode("ascii", way), error.start + 1
+
+
+_BYTES_OR_ESCAPES = "bpcli-bytes-or-escapes"
+codecs.register_error(_BYTES_OR_ESCAPES, _bytes_or_escapes)
 
 
 class OutputLostError(Exception):
@@ -73,6 +90,5 @@ def _guard_stream(stream: Any, *, result: bool) -> Any:
     if stream is None:  # closed before the program began
         return NullStream()
     if hasattr(stream, "reconfigure"):
-        # of a result nothing is lost: what the encoding lacks is written as \u escapes, which JSON can read
-        stream.reconfigure(errors="backslashreplace" if result else "replace")
+        stream.reconfigure(errors=_BYTES_OR_ESCAPES if result else "backslashreplace")
     return GuardedStream(stream, result=result)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bpcli.records.printable import shell_command
 
 if TYPE_CHECKING:
     from bpcli.studies.trace.open import TraceTarget
@@ -96,7 +97,7 @@ class TraceRequest:
             for one in value if isinstance(value, list) else [value] if value else []:
                 dashed = str(one).startswith("-")  # what would be taken for an option
                 typed += [f"--{name}"] if one is True else [f"--{name}={one}"] if dashed else [f"--{name}", one]
-        return shlex.join(map(str, typed))
+        return shell_command(typed)
 
 
 def say_ending(out: Path | None, form: str) -> None:

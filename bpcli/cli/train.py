@@ -81,7 +81,7 @@ def _check_together(config: Path | None, resume: Path | None, folds: int | None,
 def _report(report: TrainReport, *, json: bool, quiet: bool) -> None:
     """Shows how a training ended. Raises typer.Exit where that was not by itself, or where it diverged."""
     from bpcli.records.training import Exit
-    from bpcli.render.console import say, show_json, show_plain, show_problems
+    from bpcli.render.console import say, show_json, show_path, show_problems
     from bpcli.render.json_text import dumps
     from bpcli.render.run.epochs import closing
 
@@ -92,7 +92,7 @@ def _report(report: TrainReport, *, json: bool, quiet: bool) -> None:
     if json:
         show_json(dumps(report))
     elif quiet or not sys.stdout.isatty():
-        show_plain(report.run)
+        show_path(report.run)
     if report.stopped == "diverged":
         raise typer.Exit(int(Exit.BAD_RESULT))
     if report.signal:

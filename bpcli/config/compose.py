@@ -4,6 +4,7 @@ PyYAML composes them (in pure Python: the C loader crashes on deep nesting); wha
 the rules of YAML 1.2, and limits see to it that no file takes much time or memory.
 """
 
+import re
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from bpcli.config.document import LINE_BREAK, Position, SourceText, YamlNode, ma
 from bpcli.config.scalars import ScalarError, backticks, resolve, short_repr
 from bpcli.config.syntax import explain
 from bpcli.family.part import near
+from bpcli.records.printable import FIRST_BYTE, LAST_BYTE
 from bpcli.records.training import Failure, Problem
 
 MAX_DEPTH = 64  # levels of lists and mappings
@@ -29,6 +31,8 @@ MAX_PROBLEMS = 20  # shown of one file
 TOO_MANY = f"this makes more than {MAX_VALUES:,} keys, values or lines"
 ELSEWHERE = "keep data in a file of its own (csv, npz, idx) and name it under `data`"
 TAG = "tag:yaml.org,2002:"
+STRAY = re.compile(Reader.NON_PRINTABLE.pattern.replace("[^", f"[^{FIRST_BYTE}-{LAST_BYTE}", 1))
+"""A character that no text file has; the bytes of a path that are not UTF-8, which an argument may have, are none."""
 TYPES = {"null": type(None), "int": int, "bool": bool}
 
 
@@ -39,7 +43,7 @@ def compose(source: SourceText, text: str | None = None) -> YamlNode | None:
     Raises Failure: what is not YAML, duplicate keys, merge keys, tags, numbers that cannot be held, more than 64 levels
     or 100,000 keys and values, several documents.
     """
-    stray = Reader.NON_PRINTABLE.search(source.text)
+    stray = STRAY.search(source.text)
     if stray:
         before = LINE_BREAK.split(source.text[: stray.start()])
         position = Position(source, len(before), len(before[-1]) + 1, 1)
@@ -84,6 +88,9 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         self.problems: list[Problem] = []
         self.values_left = MAX_VALUES
         self.depth = 0
+
+    def check_printable(self, data: Any) -> None:
+        """Looks at nothing: `compose` has, and a byte of a path passes."""
 
     def document(self) -> YamlNode | None:
         try:
@@ -173,7 +180,7 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         elif event.value in keys:
             text = f"the key {backticks(event.value)} stands twice; first on line {keys[event.value].line}"
             self.report(position, text, "duplicate-key", "remove one")
-        elif self.text(event.value, position) is not None:
+        elif self.text(event.value, position, bytes=False) is not None:
             node.result = event.value
             keys[event.value] = position
         return node
@@ -216,9 +223,11 @@ class _LimitedComposer(Reader, Scanner, Parser, Composer, BaseResolver):
         self.report_tag(event, position)
         return None
 
-    def text(self, value: str, position: Position) -> str | None:
-        """Returns a text that can be written to a file again; None, and a problem is reported, where it cannot be."""
-        stray = next((c for c in value if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+    def text(self, value: str, position: Position, *, bytes: bool = True) -> str | None:
+        """Returns a text that can be written to a file again; None, and a problem is reported, where it cannot be. With
+        `bytes` it may have bytes that are not UTF-8, as a path may."""
+        surrogates = (c for c in value if c == "\0" or "\ud800" <= c <= "\udfff")
+        stray = next((c for c in surrogates if not (bytes and FIRST_BYTE <= c <= LAST_BYTE)), None)
         if stray is None:
             return value
         text = f"the character U+{ord(stray):04X} does not belong in a text"

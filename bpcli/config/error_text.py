@@ -90,6 +90,9 @@ def error_text(error: FieldError) -> ErrorText:
         if error.kind.startswith("string"):
             return ErrorText(f"must have {limit}, got {describe(error.value)}", "out-of-range")
         return ErrorText(f"must hold {limit}, holds {context.get('actual_length') or 'none'}", "out-of-range")
+    if error.kind == "string_unicode":
+        stray = next((f"U+{ord(c):04X}" for c in str(error.value) if "\ud800" <= c <= "\udfff"), "of no text")
+        return ErrorText(f"the character {stray} does not belong in a text", "not-text", "only a path may have it")
     if error.kind == "string_pattern_mismatch":
         return ErrorText(f"must match the pattern {context['pattern']}, got {describe(error.value)}", "out-of-range")
     if error.kind in ("value_error", "assertion_error"):

@@ -11,6 +11,7 @@ from bpcli.config.document import Document, Position, SourceText, YamlNode, make
 from bpcli.config.fields import default_at, families_at
 from bpcli.config.scalars import backticks, describe
 from bpcli.family.part import Part
+from bpcli.records.printable import FIRST_BYTE, LAST_BYTE
 from bpcli.records.training import Exit, Failure
 
 
@@ -50,6 +51,8 @@ class _Override:
             raise Failure(
                 make_problem(whole, "this is not `key=value`", code="bad-override", help=help), exit=Exit.USAGE
             )
+        if any(FIRST_BYTE <= c <= LAST_BYTE for c in path):
+            raise Failure(make_problem(whole, "a byte that is not UTF-8 does not belong in a key", code="not-text"))
         found = compose(self.source, " " * (len(path) + 1) + value)
         self.value = found or YamlNode(None, Position(self.source, 1, len(path) + 1, 1))
 

@@ -23,9 +23,24 @@ M = TypeVar("M", bound=BaseModel)
 def validate(model: type[M], document: Document) -> M:
     """Returns the document as a `model`. Raises Failure with everything that is wrong."""
     try:
-        return model.model_validate(document.data)
-    except ValidationError as error:
-        raise Failure(*problems_of(error, document, model)) from None
+        try:
+            return model.model_validate(document.data)
+        except ValidationError as error:
+            raise Failure(*problems_of(error, document, model)) from None
+    except UnicodeEncodeError as error:  # no message can hold a byte that is not UTF-8, which only a path may have
+        raise Failure(_stray_byte(error.object, document)) from None
+
+
+def _stray_byte(text: str, document: Document) -> Problem:
+    """Returns the problem of a text with such a byte in it, at its place."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document.data)]
+    for path, value in waiting:
+        if isinstance(value, str) and value in text:
+            found = error_text(FieldError(path, "string_unicode", value, ""))
+            return document.problem(path, found.text, code=found.code, help=found.help)
+        inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+        waiting += [((*path, step), child) for step, child in inner]
+    return document.problem((), "a byte does not belong in a text", code="not-text")
 
 
 def problems_of(error: ValidationError, document: Document, model: ModelType) -> list[Problem]:

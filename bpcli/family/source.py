@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from bpcli.family.cell_format import ColumnFormat, DateOrder, DecimalMark, Kind, ThousandsMark
@@ -25,6 +33,18 @@ Missing = Literal["error", "drop", "mean", "median", "mode"]
 DatePart = Literal["days", "year", "month", "day", "weekday", "hour", "season", "weekday_cycle", "hour_cycle"]
 """What a date is turned into: days since 1970 (with fractions), parts of the calendar, the hour of the day; and the
 place in the year, the week and the day as two inputs each, a sine and a cosine, so that December is next to January."""
+
+
+def _path_text(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Returns the text of a path as it is: Pydantic takes no text with a byte in it that is not UTF-8."""
+    if not isinstance(value, str):
+        return validate(value)
+    validate(value.encode("utf-8", "replace").decode())
+    return value
+
+
+FilePath = Annotated[str, Field(min_length=1), WrapValidator(_path_text)]
+"""A path as it stands in a config. It may name any bytes: one that is not UTF-8 is written `\\udce9`, as in Python."""
 
 
 def _cell_texts(value: Any) -> tuple[str, ...]:

@@ -1,6 +1,11 @@
-"""Where text goes: results to stdout, everything else to stderr; plain where it is not a terminal."""
+"""Where text goes: results to stdout, everything else to stderr; plain where it is not a terminal.
+
+Nothing that comes from outside (a name, a cell, a path) moves or colours a terminal: what leaves here shows every
+character that does not print as an escape, but for the line breaks that are our own.
+"""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,24 +13,56 @@ from typing import Any, TextIO
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from bpcli.records.printable import printable
 from bpcli.records.training import Problem
 from bpcli.render.json_text import dumps
-from bpcli.render.problems import printable, rich_text
+from bpcli.render.problems import rich_text
 
 PIPED_WIDTH = 80  # columns, at least, where there is no terminal to ask
 ASCII_HEADER_LINE = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """A line under the header, for terminals that cannot draw one."""
 
 
+class SafeConsole(Console):
+    """A console that shows what does not print as escapes, whatever text is drawn in whatever way."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yields the segments of text and styles; only those of the console's own (a cursor that moves) control it."""
+        if isinstance(renderable, Text):
+            renderable = escaped_text(renderable)
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable_lines(segment.text), segment.style)
+
+
+def escaped_text(text: Text) -> Text:
+    """Returns a text with its styles, in which what does not print is an escape; line breaks stay."""
+    stray = [i for i, c in enumerate(text.plain) if not c.isprintable() and c != "\n"]
+    if not stray:
+        return text
+    found = text.blank_copy()
+    for piece in text.divide(sorted({*stray, *(i + 1 for i in stray)})):
+        shown = printable_lines(piece.plain)
+        if shown != piece.plain:
+            piece = Text(shown, piece.spans[-1].style if piece.spans else piece.style)
+        found.append_text(piece)
+    return found
+
+
+def printable_lines(text: str) -> str:
+    """Returns a text of several lines, each as `printable` has it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def console(stream: TextIO) -> Console:
     """Returns a console on a stream. Text is never parsed as markup, numbers are not coloured, NO_COLOR is honoured."""
     width = None if stream.isatty() else PIPED_WIDTH
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return SafeConsole(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def console_width() -> int:
@@ -50,7 +87,7 @@ def show(*items: RenderableType) -> None:
 
 def write_to(stream: TextIO, text: str) -> None:
     """Writes a plain line, at once."""
-    stream.write(text + "\n")
+    stream.write(printable_lines(text) + "\n")
     stream.flush()
 
 
@@ -83,14 +120,26 @@ def show_result(record: Any, json: bool, page: Callable[[], Iterable[RenderableT
 
 
 def show_json(text: str) -> None:
-    """Prints JSON on stdout; in an encoding that lacks a character, by JSON's own escapes."""
-    if not unicode(sys.stdout):
-        text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
-    show_plain(text)
+    """Prints JSON on stdout; what does not print, and what the encoding lacks, by JSON's own escapes."""
+    all_ = unicode(sys.stdout)
+    stray = (c for c in set(text) if c != "\n" and not (c.isprintable() and (all_ or c.isascii())))
+    _write_result(text.translate({ord(c): json.dumps(c)[1:-1] for c in stray}))
 
 
 def show_plain(text: str) -> None:
-    """Prints a result on stdout as it is."""
+    """Prints a result on stdout: as it is where that is read by a program, on a terminal without what does not
+    print."""
+    _write_result(printable_lines(text) if sys.stdout.isatty() else text)
+
+
+def show_path(path: str) -> None:
+    """Prints a path on stdout: its very bytes where they are read by a program."""
+    if not sys.stdout.isatty():
+        path = os.fsencode(path).decode(getattr(sys.stdout, "encoding", None) or "utf-8", "surrogateescape")
+    show_plain(path)
+
+
+def _write_result(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
@@ -110,15 +159,22 @@ def show_problems(problems: Sequence[Problem]) -> None:
 
 def table(*headers: str, rows: Iterable[Iterable[RenderableType]] = (), ascii: bool = False) -> Table:
     """Returns a table of `rows` with a line under its headers, in ASCII where it has to be; a header that begins with
-    `>` is right-aligned."""
+    `>` is right-aligned. No text in it is read as markup, and what does not print is an escape."""
     style = box.SIMPLE_HEAD if unicode(sys.stdout) and not ascii else ASCII_HEADER_LINE
-    found = Table(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    found = PrintableTable(box=style, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         right = header.startswith(">")
-        found.add_column(header.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+        found.add_column(printable(header.removeprefix(">")), justify="right" if right else "left", overflow="fold")
     for row in rows:
         found.add_row(*row)
     return found
+
+
+class PrintableTable(Table):
+    """A table whose cells of text hold nothing that does not print."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 def name_list(what: str, about: str, rows: Iterable[tuple[str, str]], next_command: str) -> list[RenderableType]:

@@ -1,7 +1,6 @@
 """A diagnosis on the terminal: the layers in figures, then what was found, most serious first, with what to type."""
 
 import math
-import shlex
 import textwrap
 from collections.abc import Iterator
 
@@ -10,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bpcli.records.diagnose import DiagnoseReport, LayerStats, Remedy, Symptom
+from bpcli.records.printable import printable, shell_word
 from bpcli.records.training import Curve
 from bpcli.render.console import table
 from bpcli.render.numbers import duration, percent
-from bpcli.render.problems import printable
 from bpcli.render.run.curve import curves
 
 LEVEL_STYLES = {"warning": "bold red", "notice": "bold yellow", "ok": "green"}
@@ -112,7 +111,7 @@ def _remedy(remedy: Remedy, width: int) -> Iterator[RenderableType]:
     """Yields what to type, one `--set` on each line, and below it what that is and what it did."""
     last = len(remedy.sets) - 1
     for i, setting in enumerate(remedy.sets):
-        line = f"--set {shlex.quote(printable(setting))}" + " \\" * (i < last)
+        line = f"--set {shell_word(printable(setting))}" + " \\" * (i < last)
         yield _paragraph(line, width, "cyan", MARGIN + 2, MARGIN + 8)  # quoted text may be broken where it has a space
     yield _paragraph(remedy.text, width, indent=MARGIN + 4)
     if remedy.note:

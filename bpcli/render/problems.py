@@ -10,6 +10,7 @@ error: architecture.0.unit: unknown key [unknown-key]
 from rich.cells import cell_len
 from rich.text import Text
 
+from bpcli.records.printable import printable
 from bpcli.records.training import Problem
 
 DEFAULT_WIDTH = 100  # columns
@@ -122,13 +123,6 @@ def _cells(text: str) -> int:
 
 def _clean(text: str) -> str:
     return printable(text.replace("\t", TAB))
-
-
-def printable(text: str) -> str:
-    """Returns a text that cannot disturb a terminal: what does not print as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _short(step: str, max_length: int = 60) -> str:

@@ -121,7 +121,7 @@ def test_what_is_no_override_is_a_mistake_in_the_command(override: str) -> None:
 @pytest.mark.parametrize(
     "override",
     [
-        "a=[", "a='", "a=@", "a=*b", "a=\x00", "a=\udcff", "a\udcff=1", "\x1b=1", "a={b: 1, b: 2}", "a=1\n---\n2",
+        "a=[", "a='", "a=@", "a=*b", "a=\x00", "a=\ud800", "a\udcff=1", "\x1b=1", "a={b: 1, b: 2}", "a=1\n---\n2",
         "a=!!python/x 1", "architecture.²=1", "architecture.-1=1", "architecture.99999999999999999999=1",
         "a=" + "[" * 9999,
     ],

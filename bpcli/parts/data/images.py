@@ -13,9 +13,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Shape, Source, Table, join_names
+from bpcli.family.source import FilePath
 from bpcli.parts.data.files import data_error, display_path, locate, locate_folder
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
+from bpcli.records.printable import utf8_name
 from bpcli.records.training import Failure, Problem
 
 MAX_FILES_NAMED = 3  # files that a warning lists
@@ -52,7 +54,7 @@ class Images(Source):
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
     pixels: ClassVar[bool] = True
     classifies: ClassVar[bool] = True
-    path: str = Field(min_length=1, description="the folder, relative to the file that names it")
+    path: FilePath = Field(description="the folder, relative to the file that names it")
     mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
     size: ImageSize | None = Field(
         None, description="[height, width] that every image is brought to; left out: they have to agree"
@@ -198,17 +200,12 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _name(path: Path) -> str:
-    """Returns a name in one form of Unicode, whatever the file system's. Raises Failure where it is no text."""
-    try:
-        path.name.encode()
-    except UnicodeEncodeError:
-        shape = path.name.encode("utf-8", "backslashreplace").decode()
-        raise data_error(f"the name {shape} is not UTF-8", path.parent, code="bad-name", help="rename it") from None
-    return unicodedata.normalize("NFC", path.name)
+    """Returns a name in one form of Unicode, whatever the file system's; a byte that is not UTF-8 as `\\xe9`."""
+    return unicodedata.normalize("NFC", utf8_name(path.name))
 
 
 def _display_name(file: Path, folder: Path) -> str:
-    return file.name if file == folder else file.relative_to(folder).as_posix()
+    return utf8_name(file.name if file == folder else file.relative_to(folder).as_posix())
 
 
 def _allocate(shape: tuple[int, ...], folder: Path) -> Array:

@@ -1,6 +1,7 @@
 """Tables in Parquet files: columns that know their types."""
 
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -9,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Sample, Table
+from bpcli.family.source import FilePath
 from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.loading import ColumnRequest
@@ -36,7 +38,7 @@ class Parquet(ColumnSource):
     type: Literal["parquet"] = "parquet"
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
-    path: str = Field(min_length=1, description="the file, relative to the one that names it")
+    path: FilePath = Field(description="the file, relative to the one that names it")
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
         path = locate(root, self.path)
@@ -102,11 +104,12 @@ def _kind(table: Any, name: str, path: Path) -> Kind:
 def _opened(path: Path) -> Any:
     """Returns the file, of which the footer has been read. Raises Failure: no pyarrow, or not such a file."""
     try:
+        pa: Any = importlib.import_module("pyarrow")
         pq: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise not_installed("pyarrow", "parquet", "reading Parquet") from None
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # a text would have to be UTF-8
     except Exception as error:  # whatever a foreign file makes the parser raise
         text = f"this is not a Parquet file, or it is damaged: {_first_line(error)}"
         raise data_error(text, path, code="not-parquet", help="fetch it again, or write it anew") from None

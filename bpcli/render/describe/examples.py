@@ -1,12 +1,12 @@
 """The examples that come with the package, listed and copied."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from bpcli.records.printable import shell_word
 from bpcli.render.console import name_list
 from bpcli.studies.describe.examples import Example
 
@@ -23,6 +23,6 @@ def copied(known: Sequence[Example], configs: Sequence[Path], files: int) -> Tex
     for example in known:
         if example.absent:
             text.append(f"{example.name} needs {', '.join(example.absent)}, which do not come with bpcli\n")
-    first = shlex.quote(str(configs[0]))
+    first = shell_word(configs[0])
     verb = "check" if known and known[0].absent else "train"
     return text.append(f"next:   bpcli {verb} {first}", "bold")

@@ -1,10 +1,9 @@
 """A first config on the terminal: what its data hold, what is done with them, and what to type to have it otherwise."""
 
-import shlex
-
 from rich.console import RenderableType
 from rich.text import Text
 
+from bpcli.records.printable import shell_word
 from bpcli.render.console import clipped, table
 from bpcli.studies.init.columns import FileColumn
 from bpcli.studies.init.init import FirstConfig
@@ -62,7 +61,7 @@ def _overruling(first: FirstConfig) -> list[RenderableType]:
 
 def next_step(first: FirstConfig) -> Text:
     """Returns what to type after `init`."""
-    name = shlex.quote(str(first.file))
+    name = shell_word(first.file)
     return Text.assemble(
         f"{first.file} is written: look at it, it explains itself\n", (f"next:   bpcli check {name}", "bold")
     )

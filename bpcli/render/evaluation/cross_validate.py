@@ -1,6 +1,5 @@
 """A cross-validation on the terminal: a line for each fold as it ends, then mean and spread of each figure."""
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bpcli.family import Callback
+from bpcli.records.printable import shell_word
 from bpcli.records.training import EpochRow, FoldRow, FoldsReport
 from bpcli.render.console import can_redraw, clipped, console, table
 from bpcli.render.numbers import duration, short
@@ -63,7 +63,7 @@ def table_of(report: FoldsReport) -> list[RenderableType]:
 
 def folds_closing(report: FoldsReport) -> Text:
     """Returns where everything is, what to type next."""
-    folder = shlex.quote(report.run)
+    folder = shell_word(report.run)
     if report.signal:
         return Text(f"{report.stopped}\n").append(f"go on:  bpcli train --resume {folder}", "bold")
     if report.stopped:

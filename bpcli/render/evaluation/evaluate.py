@@ -4,10 +4,10 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
+from bpcli.records.printable import printable
 from bpcli.records.training import ClassRow, EvalReport
 from bpcli.render.console import clipped, table
 from bpcli.render.numbers import short
-from bpcli.render.problems import printable
 
 MAX_MATRIX_CLASSES = 20  # classes of a confusion matrix that is printed whole
 MAX_NOTES = 6  # shown

@@ -1,7 +1,6 @@
 """A training as it goes: on a terminal a table that grows, with a bar for the steps inside the epoch; elsewhere one
 plain line for each epoch."""
 
-import shlex
 import sys
 import time
 from itertools import groupby
@@ -10,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bpcli.family import Callback
+from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
 from bpcli.render.console import can_redraw, console, write_to
 from bpcli.render.numbers import duration, percent, seconds, short
@@ -166,7 +166,7 @@ def opening(state: TrainingState) -> str:
 
 def closing(report: TrainReport) -> Text:
     """Returns how it ended, which weights were kept, what to type next."""
-    run = shlex.quote(report.run)
+    run = shell_word(report.run)
     done = f"{report.epochs[-1].epoch} epochs in {duration(report.seconds)}" if report.epochs else "no epoch completed"
     texts = {"epochs": f"{report.reason}, in {duration(report.seconds)}", "diverged": done}
     text = Text(texts.get(report.stopped, f"{report.reason}; {done}") + "\n")

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from bpcli.notation.symbols import format_number
+from bpcli.records.printable import printable
 from bpcli.records.trace import STAGES, Mark, Marks, Stage
 from bpcli.render.console import table
-from bpcli.render.problems import printable
 
 STYLES = {"right": "green", "wrong": "bold red", "follows": "yellow"}
 WORDS = {"right": "right", "wrong": "WRONG", "follows": "follows"}

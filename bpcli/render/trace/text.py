@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text as Styled
 
 from bpcli.notation.text import Ascii, Text
+from bpcli.records.printable import printable
 from bpcli.records.trace import (
     STAGES,
     Derivation,
@@ -21,7 +22,6 @@ from bpcli.records.trace import (
     WorkedEntry,
 )
 from bpcli.render.console import table
-from bpcli.render.problems import printable
 from bpcli.render.trace import outline
 from bpcli.render.trace.arrays import ROUND_TRIP_DIGITS, digits_to_close, first_plane, matrix_rows, summary
 

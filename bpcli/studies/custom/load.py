@@ -20,6 +20,7 @@ import bpcli.parts  # noqa: F401  (declares the package's own parts before any o
 from bpcli.config.document import Position, SourceText
 from bpcli.family import Callback
 from bpcli.family.part import DeclarationError, Part, families
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import callback_problems, callbacks_of, check_plans, class_problems
 from bpcli.studies.custom.imports import import_problems, importing_file, missing_name
@@ -277,7 +278,8 @@ def missing_callbacks(record: Mapping[str, Any]) -> tuple[Problem, ...]:
             text = (
                 f"{', '.join(map(str, entry[CALLBACKS_KEY]))} of {file} followed the run until now, and is not loaded"
             )
-            found.append(Problem(text, "callbacks", help=f"add --with {_short_path(file)}", level="warning"))
+            help = f"add --with {shell_word(_short_path(file))}"
+            found.append(Problem(text, "callbacks", help=help, level="warning"))
     return tuple(found)
 
 
@@ -289,7 +291,7 @@ def _short_path(file: Path) -> Path:
 
 def with_options() -> str:
     """Returns the options that load the files that are loaded now."""
-    return " ".join(f"--with {loaded.file}" for loaded in _loaded.values())
+    return " ".join(f"--with {shell_word(loaded.file)}" for loaded in _loaded.values())
 
 
 def name_needed_files(failure: Failure, record: Mapping[str, Any]) -> Failure:
@@ -297,7 +299,7 @@ def name_needed_files(failure: Failure, record: Mapping[str, Any]) -> Failure:
     files = [file for file, sha256 in _files(record) if not any(p.sha256 == sha256 for p in _loaded.values())]
     if not files:
         return failure
-    options = " ".join(f"--with {_short_path(file)}" for file in files)
+    options = " ".join(f"--with {shell_word(_short_path(file))}" for file in files)
     help = f"the run was trained with {'a part' if len(files) == 1 else 'parts'} of its own: add {options}"
     problems = (replace(p, help=help) if p.code == "unknown-type" else p for p in failure.problems)
     return Failure(*problems, exit=failure.exit)

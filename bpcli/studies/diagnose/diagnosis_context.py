@@ -10,6 +10,7 @@ import numpy as np
 
 from bpcli.engine.network import Network
 from bpcli.records.diagnose import LayerStats
+from bpcli.records.printable import shell_word
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import open_data_option
 from bpcli.studies.dataset.prepare import Split, prepare_for
@@ -129,7 +130,7 @@ def _of_model(path: Path, data: str | None) -> DiagnosisContext:
     experiment, network = model.experiment, model.objective.network
     if data is None:
         text = f"{path} holds a model and no data"
-        help = f"bpcli diagnose {path} --data FILE, or give the run folder"
+        help = f"bpcli diagnose {shell_word(path)} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
     train = experiment.data.train
     with open_data_option(data, train, True) as source:

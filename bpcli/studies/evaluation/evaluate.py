@@ -9,6 +9,7 @@ import numpy as np
 from bpcli.config.experiment import label
 from bpcli.family import Array, Metric, Scored
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
+from bpcli.records.printable import shell_word
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
 from bpcli.studies.dataset.data_option import open_data_option
 from bpcli.studies.dataset.prepare import Split, prepare_for
@@ -68,7 +69,7 @@ def open_rows(
     _, folder = models.find_model(path)
     if folder is None:
         text = f"{path} holds a model and no data"
-        help = f"bpcli eval {path} --data FILE, or give the run folder"
+        help = f"bpcli eval {shell_word(path)} --data FILE, or give the run folder"
         raise Failure(Problem(text, code="no-data", help=help), exit=Exit.USAGE)
     splits = reopen(folder, folder.record()).prepared.splits
     name = split or next(n for n in ("test", "validation", "train") if n in splits)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family import Array, Source
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.preview import row_hashes
 from bpcli.studies.run.fingerprints import sha256_of
@@ -39,7 +40,7 @@ def trained_rows_warning(
         text = f"{origin}: the model was trained on {count}"
     help = "they show what it remembers, not how well it predicts"
     if kept := [name for name in ("test", "validation") if record["rows"].get(name)]:
-        help += f"; `bpcli eval {folder.path}` judges it by its {kept[0]} rows"
+        help += f"; `bpcli eval {shell_word(folder.path)}` judges it by its {kept[0]} rows"
     return (Problem(text, code="trained-on", help=help, level="warning"),)
 
 

@@ -1,6 +1,5 @@
 """What becomes of text columns of many categories, and whole numbers that may be names."""
 
-import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family import Array, CodedText, Table
+from bpcli.records.printable import shell_word
 from bpcli.studies.dataset.fit import MAX_CATEGORIES, MAX_COUNTED
 from bpcli.studies.dataset.judgement import Hazard, hazards
 
@@ -86,7 +86,7 @@ def codes_remarks(table: Table, names: Collection[str], hazards: Sequence[Hazard
         if gain is not None:
             ordered, named, count = gain
             text = f"`{name}`: {count} different whole numbers, whose order explains {ordered:.0%} of the target and "
-            text += f"which one by one explain {named:.0%}: if they are names, `--text {shlex.quote(name)}`"
+            text += f"which one by one explain {named:.0%}: if they are names, `--text {shell_word(name)}`"
             found.append(text)
     return tuple(found)
 

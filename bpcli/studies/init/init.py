@@ -3,7 +3,6 @@ never over a file that is there."""
 
 import errno
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
+from bpcli.records.printable import shell_word
 from bpcli.records.search import Comparison
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe import examples
@@ -64,7 +64,7 @@ def write_config(
         found = inspect_data(data, targets, task, Path(), base, options)
     except Failure as failure:
         raise as_options(failure, data, "".join(f" {word}" for word in words), targets) from None
-    command = " ".join(["bpcli init", shlex.quote(data), *words])
+    command = " ".join(["bpcli init", shell_word(data), *words])
     name = stem if file == STDOUT else _experiment_name(file.name)
     text, comparison = config_text(found, name, command, seed), None
     if tuning is not None:
@@ -72,7 +72,7 @@ def write_config(
         comparison = tune(text, str(file), base, found.rows, tuning)
         remarks = tuning_remarks(comparison, parse(text, str(file)).data["training"]["metrics"][0])
         text = tuned_text(config_text(found, name, command, seed, remarks), str(file), comparison)
-    again = f"{command}{'' if out is None else f' --out {shlex.quote(str(out))}'} --force"
+    again = f"{command}{'' if out is None else f' --out {shell_word(out)}'} --force"
     return replace(_write(text, file), comparison=comparison, inspection=found, again=again)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from bpcli.family import Treatment
 from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.files import yaml_name
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
 
 SETTING = re.compile(r"`(\w+): ([^`]+)`")
@@ -42,7 +42,7 @@ class ColumnOptions:
         named = [("text", self.text), ("number", self.number), ("drop", self.drop)]
         found = [option(f"--{kind}", name) for kind, names in named for name in names]
         marks = [(mark, getattr(self, mark)) for mark in MARKS]
-        return found + [f"{_flag(mark)} {shlex.quote(said)}" for mark, said in marks if said is not None]
+        return found + [f"{_flag(mark)} {shell_word(said)}" for mark, said in marks if said is not None]
 
     def applied(self, source: ColumnSource) -> ColumnSource:
         """Returns the source with what is said. Raises Failure where its files hold no text to be read in some way, or
@@ -77,7 +77,7 @@ USUAL = ColumnOptions()
 
 def option(flag: str, name: str) -> str:
     """Returns an option with a name as they are typed, whatever the name begins with."""
-    return f"{flag}={shlex.quote(name)}" if name.startswith("-") else f"{flag} {shlex.quote(name)}"
+    return f"{flag}={shell_word(name)}" if name.startswith("-") else f"{flag} {shell_word(name)}"
 
 
 def _flag(setting: str) -> str:
@@ -101,7 +101,7 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
             return f"`--target {value}`"
         spelled_out = data.strip()
         source = spelled_out[1:-1] if spelled_out.startswith("{") else f"type: csv, path: {yaml_name(data)}"
-        return f"`bpcli init {shlex.quote(f'{{{source}, {key}: {value}}}')}{rest}`"
+        return f"`bpcli init {shell_word(f'{{{source}, {key}: {value}}}')}{rest}`"
 
     without = [f"; to leave the column out, write `drop: [{yaml_name(name)}]`" for name in targets]
     problems = []

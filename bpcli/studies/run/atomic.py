@@ -14,8 +14,9 @@ NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system
 
 
 def atomic_text(path: Path, text: str) -> None:
-    """Writes a text in UTF-8 as `atomic_bytes` does."""
-    atomic_bytes(path, text.encode())
+    """Writes a text in UTF-8 as `atomic_bytes` does. A byte in it that is not UTF-8, of a path, becomes an escape as
+    JSON has it, `\\udce9`, which is read back as that byte."""
+    atomic_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def atomic_bytes(path: Path, data: bytes) -> None:

@@ -88,7 +88,8 @@ def sha256_of(file: Path) -> str:
     try:
         if file.is_dir():
             for inner in _files_in(file):
-                digest.update(f"{inner.relative_to(file).as_posix()}\0{sha256_of(inner)}\n".encode())
+                name = inner.relative_to(file).as_posix().encode("utf-8", "surrogateescape")
+                digest.update(b"%b\0%b\n" % (name, sha256_of(inner).encode()))
             return digest.hexdigest()
         with open(file, "rb") as stream:
             while block := stream.read(1 << 20):

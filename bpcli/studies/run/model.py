@@ -13,6 +13,7 @@ from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import prefixed, restore
 from bpcli.family import Array, ClassMismatchError, ShapeError
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, name_needed_files
 from bpcli.studies.custom.source_location import own_code_failure
@@ -75,7 +76,7 @@ def load(path: Path) -> Model:
     """
     file, folder = find_model(path)
     if folder is not None and not file.exists():
-        help = f"finish its training: bpcli train --resume {path}"
+        help = f"finish its training: bpcli train --resume {shell_word(path)}"
         raise Failure(Problem(f"{path} has no model yet", code="no-model", help=help), exit=Exit.NO_INPUT)
     tensors, meta = modelfile.read(file)
     if meta.get("kind") != KIND:

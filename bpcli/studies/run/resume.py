@@ -8,6 +8,7 @@ from typing import Any
 
 from bpcli.config.dump import dump as dump_yaml
 from bpcli.family import Callback
+from bpcli.records.printable import printable
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, files_record, missing_callbacks, name_needed_files
 from bpcli.studies.run import model, runfolder
@@ -38,11 +39,12 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
         "data": (setup.fingerprints.of if setup.fingerprints else fingerprint)(setup.prepared.files),
         **files_record(),
     }
-    head = f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {record['root']}\n"
+    root = printable(str(record["root"]))
+    head = f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {root}\n"
     files = {
         "config.yaml": config,
         "config.resolved.yaml": (head + dump_yaml(model.dump(experiment))).encode(),
-        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode(),
+        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace"),
     }
     with runfolder.create_run(experiment.name, out, files) as (folder, lock):
         trainer = Trainer(TrainingState(setup, folder), callbacks, lock)

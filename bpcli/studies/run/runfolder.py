@@ -21,6 +21,7 @@ import numpy as np
 
 import bpcli
 from bpcli.family.plan import Array
+from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, make_folder, unwritable
@@ -57,7 +58,7 @@ class RunFolder:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not _is_record(found):
-            help = f"`bpcli eval {self.model} --data FILE` needs the model alone; else start a new run"
+            help = f"`bpcli eval {shell_word(self.model)} --data FILE` needs the model alone; else start a new run"
             raise Failure(Problem(f"{file} is damaged: it does not say how the run began", code="bad-run", help=help))
         return found
 
@@ -231,7 +232,7 @@ def _check_vacant(folder: Path) -> Path:
     else:
         what, help = "is not empty, and a run never overwrites anything", "choose another --out"
         if (folder / "run.json").exists() or (folder / "folds.json").exists():
-            help = f"{help}, or go on with `bpcli train --resume {folder}`"
+            help = f"{help}, or go on with `bpcli train --resume {shell_word(folder)}`"
     raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
 
 

@@ -1,6 +1,5 @@
 """From a file to an experiment that is known to fit together: what every command that needs data begins with."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
 from bpcli.numeric.free_memory import available_bytes
 from bpcli.numeric.shapes import in_bytes
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
 from bpcli.studies.dataset.prepare import Prepared, files_of, prepare
@@ -86,7 +86,7 @@ def load_document(file: Path, sets: Sequence[str] = ()) -> tuple[Document, Exper
     except Failure:
         if not (file.is_file() and any(kind.reads(file) for kind in Source.registry.values())):
             raise
-        text, help = "this is a file of data, not an experiment", f"bpcli init {shlex.quote(str(file))} --target COLUMN"
+        text, help = "this is a file of data, not an experiment", f"bpcli init {shell_word(file)} --target COLUMN"
         help = f"`{help}` writes an experiment for it"
         raise Failure(Problem(text, code="not-settings", file=str(file), help=help)) from None
     return override(document, sets)

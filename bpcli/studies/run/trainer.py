@@ -14,6 +14,7 @@ from bpcli.engine.step import NonFiniteError, first_non_finite
 from bpcli.family import Array, Callback
 from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem, TrainReport
 from bpcli.studies.custom.load import files_record_by_name, loaded_callbacks, with_options
 from bpcli.studies.run import model
@@ -191,7 +192,8 @@ class Trainer:
             with suppress(Failure):  # of a full disk, where the hook's own error says more
                 if self.state.progress.step and not saved and callback not in self._default:
                     self.checkpointer.save()
-            again = " ".join(filter(None, (f"bpcli train --resume {self.state.folder.path}", with_options())))
+            command = f"bpcli train --resume {shell_word(self.state.folder.path)}"
+            again = " ".join(filter(None, (command, with_options())))
             error.add_note(f"what was trained until then is kept: mend it and type {again}")
             raise
 

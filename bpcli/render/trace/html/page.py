@@ -4,7 +4,7 @@ from html import escape
 from importlib.resources import files
 
 from bpcli.notation.text import Text
-from bpcli.render.problems import printable
+from bpcli.records.printable import printable
 
 
 def page(title: str, body: str) -> str:
