@@ -25,6 +25,7 @@ from bpcli.studies.init.targets import (
 )
 
 MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
+UNNAMED_REMARK = "the column without a name is left out: data frames write the numbers of their rows so"
 MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
 
 
@@ -107,7 +108,7 @@ def _path(file: Path, base: Path) -> str:
 def _columns(
     source: Any, targets: tuple[str, ...], task: TableTask | None, root: Path, base: Path, options: ColumnOptions
 ) -> Inspection:
-    source = options.applied(source.model_copy(update={"target": targets or source.target}))
+    named = source = options.applied(source.model_copy(update={"target": targets or source.target}))
     table, source = _load(source, root, task)
     values, classes, several = find_task(table, task)
     as_read = table
@@ -149,6 +150,7 @@ def _columns(
         several=several,
         remarks=(
             *(w.text for w in table.warnings),
+            *([UNNAMED_REMARK] if "" in set(source.drop) - set(named.drop) else []),
             *(c.remark for c in kept if c.remark),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),

@@ -247,7 +247,9 @@ def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are()
     Path("bare.csv").write_text("".join(f"{v},{k % 3},{k % 2}\n" for k, v in enumerate(V[:40])))
     source = inspect_data("bare.csv", ("-1",), None, Path(), Path()).source
     assert source == {"type": "csv", "path": "bare.csv", "target": ["-1"], "header": False, "missing": "median"}
-    source = found(",v,y", range(24), V[:24], ["a", "b"] * 12).source
+    numbered = found(",v,y", range(24), V[:24], ["a", "b"] * 12)
+    assert numbered.remarks[0].startswith("the column without a name is left out")
+    source = numbered.source
     assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": [""], "missing": "median"}
 
 
