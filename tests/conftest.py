@@ -1,5 +1,6 @@
 """What every test runs under: floating-point accidents are errors, as warnings are."""
 
+import gc
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,18 @@ from hypothesis import settings
 def _strict_arithmetic() -> Iterator[None]:
     with np.errstate(all="raise", under="ignore"):
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keeps Python's collector of cycles from what stays until the end, the tests themselves and the trees of all
+    modules: it would go through these millions of objects again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 settings.register_profile("steady", derandomize=True, deadline=None)

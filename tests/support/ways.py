@@ -275,9 +275,13 @@ def functions_of(modules: Iterable[ModuleType]) -> dict[str, list[FunctionType]]
     """Returns every function that was made of the sources of the modules and is alive, closures too, by the file. All
     of memory is looked through, so once for all of them."""
     found: dict[str, list[FunctionType]] = {str(module.__file__): [] for module in modules}
+    is_frozen = gc.get_freeze_count() > 0  # tests/conftest.py has done so, which hides what was there before
+    gc.unfreeze()
     for thing in gc.get_objects():
         if isinstance(thing, FunctionType) and thing.__code__.co_filename in found:
             found[thing.__code__.co_filename].append(thing)
+    if is_frozen:
+        gc.freeze()
     return found
 
 

@@ -44,9 +44,7 @@ def schema_file() -> Path:
 def examples() -> tuple[Example, ...]:
     """Returns all examples: those of the first level first, then by folder and name."""
     folder = examples_folder()
-    files = [f for f in (folder / "configs").rglob("*.yaml") if not f.stem.endswith(CLAIMS_SUFFIX)]
-    files.sort(key=lambda f: (len(f.relative_to(folder).parts), f.as_posix()))
-    return tuple(_example(folder, file) for file in files)
+    return tuple(_example(folder, name, file) for name, file in _configs(folder).items())
 
 
 def copy_example(name: str, to: Path) -> tuple[Path, ...]:
@@ -56,11 +54,12 @@ def copy_example(name: str, to: Path) -> tuple[Path, ...]:
     A file that is there already is left alone where it is the same. Raises Failure where there is no such example (with
     the nearest), and where another file is in the way.
     """
-    known = {e.name: e for e in examples()}
+    folder = examples_folder()
+    known = _configs(folder)
     if name not in known:
         help = f"{suggestion(name, known)}`bpcli examples` lists all"
         raise Failure(Problem(f"there is no example `{name}`", code="no-example", help=help))
-    return copy_files(known[name].files, to)
+    return copy_files(_example(folder, name, known[name]).files, to)
 
 
 def copy_dataset(name: str, to: Path) -> tuple[Path, ...]:
@@ -85,8 +84,15 @@ def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
     return tuple(content)
 
 
-def _example(folder: Path, file: Path) -> Example:
-    name = file.relative_to(folder / "configs").with_suffix("").as_posix()
+def _configs(folder: Path) -> dict[str, Path]:
+    """Returns the configs by name, those of the first level first."""
+    configs = folder / "configs"
+    files = [f for f in configs.rglob("*.yaml") if not f.stem.endswith(CLAIMS_SUFFIX)]
+    files.sort(key=lambda f: (len(f.relative_to(folder).parts), f.as_posix()))
+    return {f.relative_to(configs).with_suffix("").as_posix(): f for f in files}
+
+
+def _example(folder: Path, name: str, file: Path) -> Example:
     claims = file.with_name(f"{file.stem}{CLAIMS_SUFFIX}.yaml")
     files = [file, folder / "configs" / SCHEMA, *([claims] if claims.exists() else [])]
     found, absent = [f.relative_to(folder).as_posix() for f in files], []
