@@ -11,31 +11,33 @@ from cli_lab import Lab, lab
 
 __all__ = ["lab"]
 
-R = random.Random(1)
-
 
 def rates() -> str:
-    rows = ((R.randint(50, 250), R.randint(18, 80)) for _ in range(900))
+    draw = random.Random(1)
+    rows = ((draw.randint(50, 250), draw.randint(18, 80)) for _ in range(900))
     return "rate,age,y\n" + "".join(
-        f"{r / 10:.1f}%,{a},{'yes' if r + R.gauss(0, 20) > 150 else 'no'}\n" for r, a in rows
+        f"{r / 10:.1f}%,{a},{'yes' if r + draw.gauss(0, 20) > 150 else 'no'}\n" for r, a in rows
     )
 
 
 def days() -> str:
-    rows = ((R.randint(1, 12), R.randint(1, 28)) for _ in range(400))
-    return "when,z,y\n" + "".join(f"2020/{m:02d}/{d:02d},{R.randint(0, 6)},{10 * m + d}\n" for m, d in rows)
+    draw = random.Random(1)
+    rows = ((draw.randint(1, 12), draw.randint(1, 28)) for _ in range(400))
+    return "when,z,y\n" + "".join(f"2020/{m:02d}/{d:02d},{draw.randint(0, 6)},{10 * m + d}\n" for m, d in rows)
 
 
 def hours() -> str:
+    draw = random.Random(1)
     return "when,y\n" + "".join(
         f"2020-{1 + i // 672 % 12:02d}-{1 + i // 24 % 28:02d}T{i % 24:02d}:00,"
-        f"{10 * math.sin(i % 24 / 3.8) + R.gauss(0, 0.5):.2f}\n"
+        f"{10 * math.sin(i % 24 / 3.8) + draw.gauss(0, 0.5):.2f}\n"
         for i in range(3000)
     )
 
 
 def prices() -> str:
-    rows = ((R.uniform(100, 9000), R.randint(0, 50)) for _ in range(500))
+    draw = random.Random(1)
+    rows = ((draw.uniform(100, 9000), draw.randint(0, 50)) for _ in range(500))
     return "price;off;y\n" + "".join(
         f"{p:,.2f} €;{d} %;{p * (1 - d / 100):.2f}\n".translate(str.maketrans(",.", ".,")) for p, d in rows
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cli_lab import Lab, lab
 
+from bpcli.cli.init import _seconds
 from bpcli.family import Callback
 from bpcli.render.describe import tune as rendering
 from bpcli.studies.init import tune
@@ -51,8 +52,14 @@ def test_tuned_within_a_budget(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
         "next:   bpcli check trees.yaml",
     ]
     assert "accuracy" in Path("trees.yaml").read_text()
-    lab.good("init", "trees.csv", "--target", "kind", "--tune", "--budget", "0.001s", "--force")
+    done = lab.good("init", "trees.csv", "--target", "kind", "--tune", "--budget", "0.001s", "--force")
+    assert done.err.splitlines()[0] == "there was no time to compare settings: the first guess is written as it is"
     lab.good("check", "trees.yaml")
+
+
+@pytest.mark.parametrize(("typed", "seconds"), [("90s", 90), ("2m", 120), ("1.5h", 5400)])
+def test_a_budget_is_a_time(typed: str, seconds: float) -> None:
+    assert _seconds(typed) == seconds
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -61,7 +68,7 @@ def test_a_signal_ends_tuning_and_nothing_is_written(
 ) -> None:
     """Within a training, which remembers it until its step is done; and between two, where Python itself raises."""
     trees(lab)
-    before = lab.files()
+    before, as_found = lab.files(), signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def callbacks(place: int, fold: int) -> list[Callback]:
         return [Signalling(number)] if fold == 2 else []
@@ -72,6 +79,7 @@ def test_a_signal_ends_tuning_and_nothing_is_written(
 
     monkeypatch.setattr(rendering, "tuning_status", status)
     done = lab.run("init", "trees.csv", "--target", "kind", "--tune")
+    signal.signal(signal.SIGINT, as_found)  # ignored where the tests run in the background
     assert done.code == 128 + number
     assert done.err.splitlines()[0] == f"stopped by {number.name}: nothing is written"
     assert "--budget 60s takes what is found by then" in done.err

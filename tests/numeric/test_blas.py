@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 from machine import openblas
 
-from bpcli.numeric.blas import fit_threads
+from bpcli.numeric import blas
+from bpcli.numeric.blas import _openblas, fit_threads
 from bpcli.numeric.threads import MIN_PARALLEL_MACS
 
 
@@ -22,15 +22,29 @@ def threads() -> Iterator[Callable[[], int]]:
 
 
 def test_small_products_have_one_thread_and_large_ones_all(threads: Callable[[], int]) -> None:
-    fit_threads(MIN_PARALLEL_MACS)
-    every = threads()
+    every = _openblas()
+    assert every is not None
     fit_threads(MIN_PARALLEL_MACS - 1)
     assert threads() == 1
     fit_threads(MIN_PARALLEL_MACS)
-    assert threads() == every
+    assert threads() == every.first
 
 
-def test_another_blas_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bpcli.numeric.blas._openblas", lambda: None)
+@pytest.mark.parametrize(("first", "set_to"), [(4, [1, 4]), (1, [])])
+def test_large_products_have_as_many_threads_as_blas_began_with(
+    first: int, set_to: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this machine has: one that began with a single thread is not asked for more."""
+    found: list[int] = []
+    monkeypatch.setattr(blas, "_openblas", lambda: blas._Threads(found.append, first))
+    fit_threads(MIN_PARALLEL_MACS - 1)
+    fit_threads(MIN_PARALLEL_MACS)
+    assert found == set_to
+
+
+def test_another_blas_is_left_alone(threads: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threads()
+    monkeypatch.setattr(blas, "_openblas", lambda: None)
     fit_threads(0)
-    assert np.ones((2, 2)).sum() == 4
+    fit_threads(MIN_PARALLEL_MACS)
+    assert threads() == before

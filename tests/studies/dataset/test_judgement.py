@@ -22,11 +22,17 @@ from bpcli.studies.init.init import write_config
 from bpcli.studies.run.setup import set_up
 
 NOTHING_TO_LEARN = {"one-class", "no-classes", "no-inputs", "too-few-rows"}
-RNG = np.random.default_rng(11)
 N = 240
-CODES = {"groups", "split-column", "copy", "gaps", "time-order", "twice", "far-off", "nearly-constant"}
-SOME = RNG.normal(size=N).round(3)
-COIN = RNG.choice(["a", "b"], N)
+CODES = {
+    "groups", "split-column", "copy", "gaps", "time-order", "twice", "far-off", "nearly-constant", "sentinel",
+}  # fmt: skip
+SOME = np.random.default_rng(11).normal(size=N).round(3)
+COIN = np.random.default_rng(12).choice(["a", "b"], N)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(13)
 
 
 def table(target: Any, dates: tuple[str, ...] = (), **columns: Any) -> Table:
@@ -77,8 +83,8 @@ def test_what_rows_are_of_shows_without_a_name() -> None:
     assert "groups" not in codes(table(PERSON * 3.5, dose=PERSON, pulse=SOME))
 
 
-def test_a_column_that_says_train_or_test() -> None:
-    said = np.where(RNG.random(N) < 0.8, "Train", "Test")
+def test_a_column_that_says_train_or_test(rng: np.random.Generator) -> None:
+    said = np.where(rng.random(N) < 0.8, "Train", "Test")
     (found,) = hazards(table(COIN, part=said, pulse=SOME))
     assert (found.code, found.remedy) == ("split-column", "`split: {column: part}`")
     (odd,) = hazards(table(COIN, **{"a: b": said, "pulse": SOME}))
@@ -89,39 +95,39 @@ def test_a_column_that_says_train_or_test() -> None:
 @pytest.mark.parametrize(
     "of", [np.exp, np.negative, np.arctan, lambda y: 0.9 * y + 3], ids=["exp", "-", "arctan", "fees"]
 )
-def test_an_input_made_of_the_target(of: Callable[[Any], Any]) -> None:
-    y = RNG.lognormal(size=N) if of is np.arctan else RNG.normal(size=N) * 2
+def test_an_input_made_of_the_target(rng: np.random.Generator, of: Callable[[Any], Any]) -> None:
+    y = rng.lognormal(size=N) if of is np.arctan else rng.normal(size=N) * 2
     (found,) = hazards(table(y, copy=of(y).round(6), pulse=SOME))
     assert (found.code, found.remedy) == ("copy", "`drop: [copy]`")
-    assert codes(table(y, copy=of(y) + RNG.normal(size=N) * of(y).std(), pulse=SOME)) == []
+    assert codes(table(y, copy=of(y) + rng.normal(size=N) * of(y).std(), pulse=SOME)) == []
     assert codes(table(y, copy=of(y))) == []  # the only input: what else could be learned
 
 
-def test_an_input_that_names_the_class() -> None:
+def test_an_input_that_names_the_class(rng: np.random.Generator) -> None:
     other = np.where(COIN == "a", "7", "9")
     assert codes(table(COIN, code=other, pulse=SOME)) == ["copy"]
-    assert codes(table(COIN, code=np.where(RNG.random(N) < 0.9, other, "7"), pulse=SOME)) == []
-    score = np.where(COIN == "a", 1, -1) * RNG.uniform(1, 2, N)
+    assert codes(table(COIN, code=np.where(rng.random(N) < 0.9, other, "7"), pulse=SOME)) == []
+    score = np.where(COIN == "a", 1, -1) * rng.uniform(1, 2, N)
     assert codes(table(COIN, score=score, pulse=SOME)) == ["copy"]
-    assert codes(table(COIN, score=np.where(RNG.random(N) < 0.9, score, -score), pulse=SOME)) == []
+    assert codes(table(COIN, score=np.where(rng.random(N) < 0.9, score, -score), pulse=SOME)) == []
 
 
-def test_a_column_that_is_filled_for_one_class_alone() -> None:
+def test_a_column_that_is_filled_for_one_class_alone(rng: np.random.Generator) -> None:
     filled = np.where(COIN == "a", SOME, np.nan)
     (found,) = hazards(table(COIN, cause=filled, pulse=SOME))
     assert (found.code, found.remedy) == ("gaps", "`drop: [cause]`")
     assert "filled for one of them alone" in found.advice
     assert codes(table(COIN, cause=np.where(COIN == "a", "x", ""), pulse=SOME)) == ["gaps"]
-    assert codes(table(COIN, cause=np.where(RNG.random(N) < 0.5, SOME, np.nan), pulse=SOME)) == []
+    assert codes(table(COIN, cause=np.where(rng.random(N) < 0.5, SOME, np.nan), pulse=SOME)) == []
 
 
-def test_rows_in_the_order_of_time() -> None:
-    days = np.sort(RNG.integers(18_000, 18_400, N)).astype(float)
+def test_rows_in_the_order_of_time(rng: np.random.Generator) -> None:
+    days = np.sort(rng.integers(18_000, 18_400, N)).astype(float)
     (found,) = hazards(table(COIN, ("when",), when=days, pulse=SOME))
     assert (found.code, found.remedy) == ("time-order", "`split: {time: when}`")
     assert codes(table(COIN, ("when",), when=days[::-1], pulse=SOME)) == ["time-order"]
     assert codes(table(COIN, timestamp=days, pulse=SOME)) == ["time-order"]
-    assert codes(table(COIN, ("when",), when=RNG.permutation(days), pulse=SOME)) == []
+    assert codes(table(COIN, ("when",), when=rng.permutation(days), pulse=SOME)) == []
     assert codes(table(COIN, size=days, pulse=SOME)) == []
     moments, other = np.arange(N) / 3 + 18_000, np.where(COIN == "a", "7", "9")
     assert codes(table(COIN, ("when",), when=moments, code=other, pulse=SOME)) == ["time-order", "copy"]
@@ -191,7 +197,7 @@ def test_init_and_check_say_it_and_the_line_that_they_give_ends_it(lab: Lab) -> 
 
 
 def random_column(rng: np.random.Generator, n: int) -> list[str]:
-    kind = rng.integers(0, 13)
+    kind = rng.integers(0, 14)
     if kind < 6:
         values = (rng.uniform(0, 10, n), rng.normal(70, 12, n), rng.lognormal(2, 1, n), rng.exponential(5, n),
                   rng.standard_t(3, n), rng.gamma(0.7, 2, n))[kind]  # fmt: skip
@@ -204,6 +210,8 @@ def random_column(rng: np.random.Generator, n: int) -> list[str]:
         return [("yes", "no")[v] for v in rng.integers(0, 2, n)]
     if kind == 11:
         return [str(np.datetime64("2020-01-01") + int(v)) for v in rng.integers(0, 900, n)]
+    if kind == 12:
+        return [str(v) for v in rng.integers(0, 100, n)]  # 99 among them stands for itself
     return ["" if rng.random() < 0.2 else f"{v:.1f}" for v in rng.normal(0, 1, n)]
 
 
@@ -229,14 +237,15 @@ def random_table(seed: int) -> str:
 
 
 def alarms(folder: Path, data: bytes, target: str) -> list[str]:
-    """What `check` warns of that concerns the data, with the config that `init` writes."""
+    """What `check` warns of that concerns the data, with the config that `init` writes; and numbers that `init` itself
+    takes for no value, of which `check` then says nothing."""
     (folder / "t.csv").write_bytes(data)
     try:
-        write_config(str(folder / "t.csv"), (target,), None, folder / "t.yaml", force=True)
+        written = write_config(str(folder / "t.csv"), (target,), None, folder / "t.yaml", force=True)
         found = report(set_up(folder / "t.yaml", keep=True)).warnings
     except Failure as failure:
         return [p.code for p in failure.problems if p.code not in NOTHING_TO_LEARN]
-    return [w.code for w in found if w.code in CODES]
+    return [w.code for w in found if w.code in CODES] + ["sentinel"] * ("missing_values:" in written.text)
 
 
 def false_alarms(folder: Path, seeds: range) -> Counter[str]:

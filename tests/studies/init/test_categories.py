@@ -14,8 +14,6 @@ from bpcli.studies.init.categories import choose_encoding, one_hot_limits, order
 from bpcli.studies.init.inspect import Inspection, inspect_data
 from bpcli.studies.init.options import ColumnOptions
 
-CHANCE = np.random.default_rng(5)
-
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +69,9 @@ def test_zeros_and_ones_fit_into_memory() -> None:
 
 
 def test_more_than_a_thousand_are_counted_too() -> None:
+    rng = np.random.default_rng(5)
     words = [f"w{i}" for i in range(1200) for _ in range(3 if i < 10 else 2)]
-    f = found(z=CHANCE.normal(size=len(words)).round(3), w=words, y=CHANCE.normal(size=len(words)).round(3))
+    f = found(z=rng.normal(size=len(words)).round(3), w=words, y=rng.normal(size=len(words)).round(3))
     (column,) = (c for c in f.columns if c.name == "w")
     assert column.treatment == "one-hot from 3 rows on, and frequency"
     assert f.source["columns"] == {"w": {"encoding": "frequency", "min_rows": 3}}
@@ -80,9 +79,10 @@ def test_more_than_a_thousand_are_counted_too() -> None:
 
 
 def test_who_a_row_is_of_is_no_input_where_each_has_few_rows() -> None:
+    rng = np.random.default_rng(5)
     rows = 360
     who = [f"p{i // 6:03}" for i in range(rows)]
-    noise = CHANCE.normal(size=(2, rows)).round(3)
+    noise = rng.normal(size=(2, rows)).round(3)
     kinds = {c.name: c.treatment for c in found(patient=who, z=noise[0], y=noise[1]).columns}
     assert kinds["patient"] == "left out: who or what a row is of"
     kept = found(ColumnOptions(text=("patient",)), patient=who, z=noise[0], y=noise[1])
@@ -113,10 +113,11 @@ def test_an_order_is_no_name(curve: str, seed: int) -> None:
 
 
 def test_numbers_that_are_names_are_told() -> None:
+    rng = np.random.default_rng(5)
     codes, worth = np.array([101, 205, 317, 402, 548, 611, 790, 802]), [5, 1, 4, 0, 7, 2, 6, 3]
-    at = CHANCE.integers(0, 8, 600)
-    rent = np.array(worth)[at] + CHANCE.normal(0, 0.6, 600)
-    rooms = CHANCE.integers(1, 6, 600)
+    at = rng.integers(0, 8, 600)
+    rent = np.array(worth)[at] + rng.normal(0, 0.6, 600)
+    rooms = rng.integers(1, 6, 600)
     f = found(area=codes[at], rooms=rooms, y=rent.round(3))
     (remark,) = f.remarks
     assert remark.startswith("`area`: 8 different whole numbers, whose order explains ")
@@ -135,8 +136,8 @@ def test_numbers_that_are_names_are_told() -> None:
     [([0.5, 1, 2, 3, 4, 5, 6, 7], False), ([0, 1, 2, 3, 4, 5, 6, 7], True), ([0, 1, 2, 3], False)],
 )
 def test_only_a_few_whole_numbers_are_names(values: list[float], named: bool) -> None:
-    at = np.arange(400) % len(values)
-    y = np.where(at % 2 == 0, 1.0, -1.0) + CHANCE.normal(0, 0.1, 400)
+    rng, at = np.random.default_rng(5), np.arange(400) % len(values)
+    y = np.where(at % 2 == 0, 1.0, -1.0) + rng.normal(0, 0.1, 400)
     assert (order_and_names(np.array(values, float)[at], y[:, None]) is not None) is named
     many = np.arange(400) % 51
     assert order_and_names(many.astype(float), np.where(many % 2, 1.0, -1.0)[:, None]) is None

@@ -22,12 +22,11 @@ def config(**options: object) -> str:
 
 def test_options_go_before_what_is_found() -> None:
     assert "drop: [id]" in config()
-    kept = config(number=("id",), text=("n",), drop=("x",))
+    kept = config(number=("id", "same id"), text=("n",), drop=("x",))
     assert "drop: [x]" in kept
     assert 'text: ["n"]' in kept
-    assert "kind: number" in kept
-    assert "kind: number" in kept
-    assert "# Made by `bpcli init a.csv --target y --text n --number id --drop x`" in kept
+    assert "    columns:\n      id: {kind: number}\n      same id: {kind: number}\n    missing:" in kept
+    assert "# Made by `bpcli init a.csv --target y --text n --number id --number 'same id' --drop x`" in kept
 
 
 @pytest.mark.parametrize(

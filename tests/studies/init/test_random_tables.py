@@ -25,6 +25,10 @@ from bpcli.family import CodedText, Source, Table
 CODE = re.compile(r"\[([a-z0-9-]+)\]$", re.M)
 TYPED = re.compile(r"`((?:--|bpcli init )[^`]+)`")
 CODES = {0, 2, 65}
+AS_TYPED = {"ambiguous-numbers": ("thousands", ","), "ambiguous-dates": ("date_order", "dmy")}
+"""The setting that the first words to type make, by diagnostic; with it, cells mean what the table says."""
+READ = {"", *AS_TYPED}
+"""Diagnostics of columns whose cells have a meaning."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +64,13 @@ def first_config(lab: Lab, table: RandomTable) -> list[str]:
 
 
 def read_by_config(table: RandomTable) -> Table:
-    """Returns the rows, with the columns that say nothing too."""
+    """Returns the rows, with the columns that say nothing too. What is ambiguous is read as the help says first."""
     settings = read(Path("t.yaml")).data["data"]["train"]
-    unread = {"", *(c.name for c in table.columns if c.problem)}
+    for column in table.columns:
+        if column.problem in AS_TYPED:
+            setting, value = AS_TYPED[column.problem]
+            assert settings[setting] == value
+    unread = {"", *(c.name for c in table.columns if c.problem not in READ)}
     settings["drop"] = [name for name in settings.get("drop", []) if name in unread]
     return Source.parse(settings).load(Path())
 
@@ -103,6 +111,7 @@ def agrees(lab: Lab, seed: int) -> list[str]:
     table = random_table(seed)
     lab.write("t.csv", table.data())
     codes = first_config(lab, table)
+    assert {*codes} - {"not-utf8"} == {c.problem for c in table.columns if c.problem}
     lab.good("check", "t.yaml")
     shutil.rmtree("run", ignore_errors=True)
     lab.good("train", "t.yaml", "--set", "training.epochs=1", "--out", "run", "--quiet")
@@ -111,7 +120,7 @@ def agrees(lab: Lab, seed: int) -> list[str]:
         kept = [i for i in kept if table.column(table.weight).values[i] != 0]
     found = read_by_config(table)
     for column in table.columns:
-        if column.name in found.order and not column.problem:
+        if column.name in found.order and column.problem in READ:
             as_meant(column, found, kept)
     said = answers(lab, "t.csv")
     assert len(said) == table.rows + 1

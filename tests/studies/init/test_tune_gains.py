@@ -23,6 +23,7 @@ from bpcli.studies.init.tune import Tuning, words
 from bpcli.studies.run.resume import start
 from bpcli.studies.run.setup import set_up
 
+BY_NAME = {case.name: case for case in TEN}
 SEEDS = 5  # each another split, other folds, other weights
 
 
@@ -109,7 +110,7 @@ TABLES = (
     Table("noisy", "wage", noisy),
     Table("spirals", "kind", spirals, gains=True),
     Table("hardly", "answer", hardly),
-    *(Table(case.name, case.target, case.make) for case in TEN if case.name in ("missing", "labels")),
+    *(Table(case.name, case.target, case.make) for case in (BY_NAME["missing"], BY_NAME["labels"])),
     Table("diabetes", "progression"),
     Table("breast_cancer", "diagnosis"),
 )

@@ -61,8 +61,8 @@ def source(file: str) -> str:
 
 @pytest.mark.slow
 def test_one_mistyped_cell_changes_r2_by_less_than_a_hundredth(lab: Lab) -> None:
-    """Over 10 seeds, each with another cell of other files mistyped by one or two digits. (Measured: not at all where
-    it stands among the validation rows, by up to 0.0006 in train.)"""
+    """Over 10 seeds, each with another cell of other files mistyped by one or two digits; it prints the largest."""
+    judged, learned = list[float](), list[float]()
     for seed in range(10):
         rng = np.random.default_rng(seed)
         train, validation, test = stones(3 * seed, 3000), stones(3 * seed + 1, 500), stones(3 * seed + 2, 500)
@@ -80,5 +80,8 @@ def test_one_mistyped_cell_changes_r2_by_less_than_a_hundredth(lab: Lab) -> None
         taught = r2(
             "t.yaml", seed, others, f"data.validation={source('validation.csv')}", "data.train.path=train-typo.csv"
         )
-        assert abs(clean - typo) < 0.01
-        assert abs(clean - taught) < 0.01, (seed, factor, clean, taught)
+        judged.append(abs(clean - typo))
+        learned.append(abs(clean - taught))
+    print(f"\nby a cell of the validation rows {max(judged):.2g}, by one of train {max(learned):.2g}")  # noqa: T201
+    assert max(judged) < 0.01, judged
+    assert max(learned) < 0.01, learned
