@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ ThousandsMark = Literal[",", ".", " ", "'"]
 
 ORDER_WORDS: dict[str, str] = {"dmy": "day, month, year", "mdy": "month, day, year", "ymd": "year, month, day"}
 MARK_WORDS = {" ": "a space"}
+MAX_MISSING_NAMED = 5  # words of a column that stand for no value
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class ColumnFormat:
         """Whether the cells are times of day or durations."""
         return self.form in ("hours", "durations")
 
-    def words(self) -> str:
-        """Returns how the cells are written, in words; "" where there is nothing to say."""
+    def words(self, gaps: Sequence[str] = ()) -> str:
+        """Returns how the cells are written, in words; "" where there is nothing to say. `gaps` are the words that were
+        found to stand for no value."""
         found = []
         if self.kind == "date" and self.date_order:
             found.append(f"as {ORDER_WORDS[self.date_order]}")
@@ -62,8 +65,9 @@ class ColumnFormat:
             found.append(f"thousands {MARK_WORDS.get(self.thousands, self.thousands)}")
         if self.decimal != ".":
             found.append(f"decimal {self.decimal}")
-        if self.missing_values:
-            found.append(f"no value: {' '.join(self.missing_values)}")
+        if missing := [*dict.fromkeys((*self.missing_values, *gaps))]:
+            more = len(missing) - MAX_MISSING_NAMED
+            found.append(f"no value: {' '.join(missing[:MAX_MISSING_NAMED])}{f' and {more} more' if more > 0 else ''}")
         return ", ".join(found)
 
     def to_meta(self) -> dict[str, Any]:

@@ -212,6 +212,7 @@ class Table:
     warnings: tuple[Problem, ...] = ()
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the named columns; others are numbers or texts
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)  # of columns of a text file, targets too
+    missing_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # found in the cells of inputs, as there
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     pivot: Array | None = None  # (columns,), float64
     weight: Array | None = None
@@ -248,6 +249,12 @@ class Table:
     def kind(self, name: str) -> Kind:
         """Returns what a named column holds."""
         return self.kinds.get(name) or ("text" if name in self.texts else "number")
+
+    def format_words(self, name: str) -> str:
+        """Returns how the cells of a named column are written, in words, and which of them stand for no value; "" where
+        there is nothing to say."""
+        form = self.formats.get(name) or ColumnFormat(self.kind(name))
+        return form.words(self.missing_words.get(name, ()))
 
 
 def _coded(columns: Mapping[str, Any]) -> Mapping[str, CodedText]:

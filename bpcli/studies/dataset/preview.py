@@ -37,7 +37,9 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
         own = table.treatments.get(c.name, Treatment()).scale
         if c.kind == "text":
             missing = float(np.mean(table.texts[c.name][rows].gaps))
-            found.append(ColumnRow(c.name, c.kind, None, None, len(c.categories), _treatment_text(c, ""), missing))
+            made = _treatment_text(c, "")
+            row = ColumnRow(c.name, c.kind, None, None, len(c.categories), made, missing, table.format_words(c.name))
+            found.append(row)
             continue
         scaled = "as it is"
         scaler = own if own is not None else None if c.kind == "boolean" else scale
@@ -45,7 +47,7 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
             scaled = scaler.kind
         j = table.at[c.name]
         treated, missing = _treatment_text(c, scaled), float(gaps[j]) / len(rows)
-        written, limits = "" if c.format is None else c.format.words(), (float(low[j]), float(high[j]))
+        written, limits = table.format_words(c.name), (float(low[j]), float(high[j]))
         odd = _sentinels(table, rows, j) if c.kind == "number" and any(map(looks_like_sentinel, limits)) else ()
         found.append(ColumnRow(c.name, c.kind, *limits, 0, treated, missing, written, odd))
     return tuple(found)

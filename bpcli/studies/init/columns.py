@@ -39,7 +39,7 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
     """Returns what a column holds and what the experiment does with it; one to `keep` is left out only where it has no
     value at all. Text may become so many one-hot inputs as `limit` says."""
     if name in table.texts:
-        return _text(name, table.texts[name], keep, limit)
+        return _text(name, table.texts[name], keep, limit, table.format_words(name))
     values = table.numbers[:, table.at[name]].astype(np.float64)
     gaps = float(np.isnan(values).mean())
     values = values[~np.isnan(values)]
@@ -73,8 +73,8 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
     if kind == "number" and not keep and not settings and _seem_names(name, values, low):
         return _names(name, values, gaps)
     treatment = {"boolean": "1 or 0", "date": f"{', '.join(parts[:-1])} and {parts[-1]}"}.get(kind, "standardized")
-    form = table.formats.get(name)
-    treatment = f"{form.words()}; {treatment}" if form is not None and form.words() else treatment
+    words = table.format_words(name)
+    treatment = f"{words}; {treatment}" if words else treatment
     width = len(parts) if kind == "date" else 1
     return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark)
 
@@ -118,7 +118,7 @@ def _numbers_rows(name: str, values: Array) -> bool:
     return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
-def _text(name: str, cells: CodedText, keep: bool, limit: int) -> FileColumn:
+def _text(name: str, cells: CodedText, keep: bool, limit: int, written: str) -> FileColumn:
     present, count = sum(cells.found.values()), len(cells.found)
     gaps = 1 - present / max(1, len(cells))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
@@ -131,4 +131,5 @@ def _text(name: str, cells: CodedText, keep: bool, limit: int) -> FileColumn:
     why = why or made.left_out
     if (why and not (keep and count)) or not made.words:
         return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)
-    return FileColumn(name, "text", holds, made.words, width=made.width, missing=gaps, settings=made.settings)
+    treatment = f"{written}; {made.words}" if written else made.words
+    return FileColumn(name, "text", holds, treatment, width=made.width, missing=gaps, settings=made.settings)

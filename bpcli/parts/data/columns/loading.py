@@ -49,8 +49,8 @@ class LoadedColumns:
 
     `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
     out for, `lost` these rows; `kept` are the rows of the file that are left (None: all). `numbers` (N, columns) are
-    the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`, `formats`: the
-    Table's; `warnings` go before its own.
+    the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`, `formats`,
+    `missing_words`: the Table's; `warnings` go before its own.
     """
 
     columns: Mapping[str, Array | CodedText]
@@ -63,6 +63,7 @@ class LoadedColumns:
     locate: Callable[[Problem, int, str], Problem] | None = None
     others: tuple[str, ...] = ()
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    missing_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
 

@@ -157,6 +157,7 @@ class ColumnSource(Source):
             locate=found.locate,
             others=found.others,
             formats=found.formats,
+            missing_words=found.missing_words,
         )
         weight = numeric[weights[0]] if weights else None
         if weight is None and self.weight and targets:

@@ -237,7 +237,14 @@ class CellColumns:
         found.pivot = pivot
         forms = {name: self._format(name, kind) for name, kind in kinds.items()}
         found.formats = {name: form for name, form in forms.items() if self._is_particular(form)}
+        found.missing_words = {name: words for name in inputs if (words := self._missing_words(name, kinds[name]))}
         return found
+
+    def _missing_words(self, name: str, kind: Kind) -> tuple[str, ...]:
+        """Returns the cells of a column that stand for no value, but the empty one."""
+        text, named = self.cells.texts.get(self.position[name]), self._format(name, kind).missing_values
+        cells = self.cells.gaps.get(self.position[name], ()) if text is None else text.categories
+        return tuple(cell.strip() for cell in cells if cell.strip() and is_missing(cell, kind, named))
 
     def _stack(self, names: Sequence[str], columns: dict[str, Array | CodedText]) -> tuple[Array | None, Array | None]:
         """Returns the columns of numbers side by side, and what they are less, where they were read so; else None, and

@@ -49,14 +49,15 @@ class ReadingPlan:
 @dataclass
 class FileColumns:
     """The columns of a file: its `stack` (N, columns) of inputs that are numbers, at the positions `stacked`, less
-    `pivot`; other columns of numbers (N,) float64 and coded ones by position. NaN is a missing value. `failure` is what
-    is wrong with the row after these."""
+    `pivot`; other columns of numbers (N,) float64 and coded ones by position. NaN is a missing value, and `gaps` are
+    the cells of columns of numbers that say so. `failure` is what is wrong with the row after these."""
 
     stack: Array
     stacked: tuple[int, ...]
     pivot: Array | None
     numbers: dict[int, Array] = field(default_factory=dict)
     texts: dict[int, CodedText] = field(default_factory=dict)
+    gaps: dict[int, tuple[str, ...]] = field(default_factory=dict)
     failure: Failure | None = None
 
     def column(self, index: int) -> Array:
@@ -181,7 +182,10 @@ class _Reading:
             cells = known.texts if with_points else [cell.translate(OTHER_MARK) for cell in known.texts]
             texts[i] = CodedText(np.concatenate(self.rows_of_codes[i]), tuple(cells))
         numbers = {i: np.concatenate(parts) for i, parts in self.numbers.items()}
-        return FileColumns(self.stack.done(), self.stacked, self.pivot, numbers, texts, failure)
+        gaps = {
+            i: tuple(sorted(c if with_points else c.translate(OTHER_MARK) for c in self.gaps[i])) for i in self.gaps
+        }
+        return FileColumns(self.stack.done(), self.stacked, self.pivot, numbers, texts, gaps, failure)
 
     def _add(self, chunk: list[str]) -> None:
         lines = chunk if self.layout.decimal == "." else [line.translate(OTHER_MARK) for line in chunk]

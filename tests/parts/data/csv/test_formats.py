@@ -113,6 +113,18 @@ def test_missing_values_of_text() -> None:
     assert load("c,y\n1,red\n2,nan\n3,blue\n", missing="drop").rows == 2
 
 
+def test_words_that_stand_for_no_value_are_named() -> None:
+    """In plain numbers and in dress, in text; as the file has them where the decimal mark is a comma."""
+    rows = ["1.5,$2,p,1", "nil,$3,n/a,2", ".,n/d,p,3", ",$4,,4", "2.5,$7,nil,NA", "3.5,$6,q,7"]
+    table = load("\n".join(["a,b,c,y", *rows, ""]), missing="median", columns={"y": {"missing": "drop"}})
+    assert table.missing_words == {"a": (".", "nil"), "b": ("n/d",), "c": ("n/a",)}
+    assert table.format_words("a") == "no value: . nil"
+    assert table.format_words("b") == "with $, no value: n/d"
+    many = ["?", "na", "nil", "unk", "tbd", "nd", "void"]
+    table = load("\n".join(["a;y", ".;1", "1,5;2", *(f"{cell};3" for cell in many), ""]), missing="median")
+    assert table.format_words("a") == "no value: . ? na nd nil and 3 more"
+
+
 def test_a_missing_value_that_is_also_a_value() -> None:
     text = "x,z,y\n" + "".join(f"{i},{i if i != 7 else 1},{100 + i}\n" for i in range(20))
     found = problem(text, missing_values=[7], missing="mean")
