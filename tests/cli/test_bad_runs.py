@@ -280,8 +280,7 @@ def test_a_failure_on_the_way_leaves_no_folder(lab: Lab, monkeypatch: pytest.Mon
     found = lab.run("train", "trees.yaml", "--out", "run")
     assert found.code == 74
     assert found.err == (
-        "error: cannot write run/config.yaml: No space left on device [write-failed]\n"
-        "--> run/config.yaml\n"
-        "  = help: free some space, or write to another disk\n"
+        "error: cannot create the folder run: No space left on device [cannot-create]\n"
+        "  help: choose another place with --out\n"
     )
     assert lab.files() == before

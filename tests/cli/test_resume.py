@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -19,11 +17,7 @@ import pytest
 from cli_lab import Lab, surroundings
 from cli_lab import lab as lab
 
-from bpcli.records.training import Failure
-from bpcli.studies.run import checkpointer, modelfile, runfolder
-from bpcli.studies.run import resume as runs
-from bpcli.studies.run.lock import Lock
-from bpcli.studies.run.setup import set_up
+from bpcli.studies.run import modelfile, runfolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -52,7 +46,7 @@ training:
 STEPS = 8  # of an epoch: 56 training rows by 7
 STOP_AT = """
 import os, signal
-from bpcli.studies.run import checkpointer
+from bpcli.studies.run.saving import checkpointer
 from bpcli.studies.run import trainer as train
 steps, old = 0, train.Trainer._step
 def stop(self, rows):
@@ -309,100 +303,3 @@ def same_weights(lab: Lab, *runs: str) -> None:
     assert first.keys() == second.keys()
     for name, array in first.items():
         assert second[name].tobytes() == array.tobytes(), name
-
-
-class Killed(BaseException):
-    """The end of the process, as far as it can be told from inside: from here on no call does anything."""
-
-
-class Accident:
-    """An input-output error (`error`) at one call that writes, or a sudden end `before` or `after` it."""
-
-    CALLS = (
-        ("os", "fsync"),
-        ("os", "replace"),
-        ("os", "open"),
-        ("os", "unlink"),
-        ("os", "mkdir"),
-        ("builtins", "open"),
-    )
-
-    def __init__(self, how: str, point: int) -> None:
-        self.how, self.point, self.count, self.dead = how, point, 0, False
-        self.locks: list[Lock] = []
-
-    def strike(self, patch: pytest.MonkeyPatch) -> None:
-        for module, name in self.CALLS:
-            patch.setattr(f"{module}.{name}", self.wrapped(getattr(sys.modules[module], name), module))
-        old = Lock.__init__
-        patch.setattr(Lock, "__init__", lambda lock, folder: (self.locks.append(lock), old(lock, folder))[1])
-
-    def wrapped(self, old: Any, module: str) -> Any:
-        def call(*words: Any, **more: Any) -> Any:
-            if module == "builtins" and (len(words) < 2 or words[1] in ("r", "rb")):
-                return old(*words, **more)
-            self.count += 1
-            if self.count == self.point and self.how == "error":
-                raise OSError(5, "Input/output error")
-            if (self.count == self.point and self.how == "before") or (self.count > self.point > 0 and self.dead):
-                self.dead = True
-                raise Killed
-            found = old(*words, **more)
-            if self.count == self.point and self.how == "after":
-                self.dead = True
-                if hasattr(found, "close"):
-                    found.close()
-                raise Killed
-            return found
-
-        return call
-
-    def bury(self) -> None:
-        """What the end of a process does: locks are let go."""
-        for lock in self.locks:
-            number = getattr(lock, "_number", None)
-            if number is not None:
-                os.close(number)
-
-
-@pytest.mark.parametrize("how", ["error", "before", "after"])
-def test_every_crash_point(stops: Lab, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """Whatever call fails, what is left goes on to the same end."""
-    monkeypatch.setattr(checkpointer, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(runs, "set_up", cached(set_up))
-    stops.config(("epochs: 8", "epochs: 2"), ("batch_size: 7", "batch_size: 28"), name="stops.yaml", text=CONFIG)
-    stops.good("train", "stops.yaml", "--out", "short", "-q")
-    points = crash(stops, Accident(how, 0))
-    assert points > 40
-    for point in range(1, points + 1):
-        shutil.rmtree(stops.path / "run", ignore_errors=True)
-        crash(stops, Accident(how, point))
-        if (stops.path / "run" / "run.json").exists():
-            found = stops.run("train", "--resume", "run", "-q")
-            assert (found.code, found.out) == (0, "run\n"), (point, found.err)
-            same(stops, "run", "short")
-        else:  # it did not come to a run
-            assert point < 20
-            assert how != "error" or not (stops.path / "run").exists(), point
-
-
-def crash(stops: Lab, accident: Accident) -> int:
-    """Trains with an accident; how many calls there were."""
-    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Failure, Killed, OSError):
-        accident.strike(patch)
-        runs.start(runs.set_up(stops.path / "stops.yaml"), stops.path / "run").run()
-    accident.bury()
-    return accident.count
-
-
-def cached(function: Any) -> Any:
-    """Reads an experiment once: its config and data do not change here."""
-    known: dict[Any, Any] = {}
-
-    def call(file: Path, sets: tuple[str, ...] = (), root: Path | None = None, **more: Any) -> Any:
-        key = (file.read_bytes(), tuple(sets))
-        if key not in known:
-            known[key] = function(file, sets, root, **more)
-        return known[key]
-
-    return call

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bpcli.config.yamlfile import read
+from bpcli.config.yamlfile import parse
 from bpcli.family import Callback
 from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
 from bpcli.studies.evaluation.evaluate import EvaluationRows, score
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run import runfolder
-from bpcli.studies.run.atomic import atomic_bytes, atomic_text
+from bpcli.studies.run.atomic import atomic_text
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.new_folder import create_folder
 from bpcli.studies.run.setup import Setup, load_document, set_up
 from bpcli.studies.run.trainer import Trainer
 
@@ -46,6 +46,7 @@ class CrossValidation:
         cannot be trained, and where another process works on them."""
         lock, rows = Lock(self.folder), list[FoldRow]()
         try:
+            RunFolder(self.folder).remove_temporaries()
             for number in range(1, self.count + 1):
                 trainer = self._trainer(number, callbacks(number, self.count))
                 known = {w.text for w in self.warnings}
@@ -89,13 +90,7 @@ class CrossValidation:
         return report
 
     def _record(self) -> dict[str, Any]:
-        return {
-            "folds": self.count,
-            "status": "running",
-            "root": str(self.root.resolve()),
-            "sets": list(self.sets),
-            "config": hashlib.sha256(self.config.read_bytes()).hexdigest(),
-        }
+        return _new_record(self.config.read_bytes(), self.root, self.sets, self.count)
 
 
 def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = None) -> CrossValidation:
@@ -110,14 +105,28 @@ def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = No
         sets = (*sets, "data.test=null")
         remark = "each fold is test in its turn: data.test is left out"
     setup = set_up(config, (*sets, fold_setting(1, count)))  # what does not fit is said before a folder is made
-    folder = runfolder.claim_folder(f"{experiment.name}-folds", out)
-    copy = folder / "config.yaml"
-    atomic_bytes(copy, setup.document.source.text.encode())
-    name = () if "name" in read(copy).data else (f"name={json.dumps(experiment.name)}",)
-    found = CrossValidation(folder, copy, config.parent, (*sets, *name), count)
+    text = setup.document.source.text
+    named = "name" in parse(text, str(config)).data
+    name = () if named else (f"name={json.dumps(experiment.name)}",)
+    sets = (*sets, *name)
+    record = json.dumps(_new_record(text.encode(), config.parent, sets, count), indent=2, ensure_ascii=False) + "\n"
+    files = {"config.yaml": text.encode(), RECORD_FILE: record.encode("utf-8", "backslashreplace")}
+    with create_folder(f"{experiment.name}-folds", out, files) as (folder, lock):
+        lock.release()  # `run` takes it again
+    found = CrossValidation(folder, folder / "config.yaml", config.parent, sets, count)
     found.remark = remark
-    atomic_text(folder / RECORD_FILE, json.dumps(found._record(), indent=2, ensure_ascii=False) + "\n")
     return found
+
+
+def _new_record(config: bytes, root: Path, sets: Sequence[str], count: int) -> dict[str, Any]:
+    """Returns the first lines of folds.json."""
+    return {
+        "folds": count,
+        "status": "running",
+        "root": str(root.resolve()),
+        "sets": list(sets),
+        "config": hashlib.sha256(config).hexdigest(),
+    }
 
 
 def resume(folder: Path) -> CrossValidation:

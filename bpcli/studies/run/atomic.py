@@ -72,15 +72,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, help: str, *, exist_ok: bool = True) -> None:
-    """Makes a folder and those above it. Raises Failure with this help where it cannot be made, FileExistsError where
-    it is there and must not be."""
+    """Makes a folder and those above it, so that they survive a power cut. Raises Failure with this help where it
+    cannot be made, FileExistsError where it is there and must not be."""
+    missing: list[Path] = []
     try:
+        missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=exist_ok)
+        for made in reversed(missing):
+            sync_folder(made.parent)
     except OSError as error:
         if isinstance(error, FileExistsError) and not exist_ok:
             raise
+        for made in missing:
+            with contextlib.suppress(OSError):
+                made.rmdir()
         text = f"cannot create the folder {folder}: {error.strerror or error}"
-        raise Failure(Problem(text, code="cannot-create", help=help), exit=Exit.CANNOT_CREATE) from None
+        exit = Exit.CANNOT_CREATE if name_of(error) in NOWHERE_TO_WRITE | {"EEXIST"} else Exit.IO_ERROR
+        raise Failure(Problem(text, code="cannot-create", help=help), exit=exit) from None
 
 
 def unwritable(path: Path, e: OSError) -> Failure:

@@ -12,10 +12,11 @@ from bpcli.records.printable import printable
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, files_record, missing_callbacks, name_needed_files
 from bpcli.studies.run import model, runfolder
-from bpcli.studies.run.checkpointer import load_checkpoint
 from bpcli.studies.run.fingerprints import fingerprint
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.checkpointer import load_checkpoint
+from bpcli.studies.run.saving.new_folder import create_run
 from bpcli.studies.run.setup import Setup, set_up
 from bpcli.studies.run.state import TrainingState
 from bpcli.studies.run.trainer import Trainer
@@ -46,7 +47,7 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
         "config.resolved.yaml": (head + dump_yaml(model.dump(experiment))).encode(),
         "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace"),
     }
-    with runfolder.create_run(experiment.name, out, files) as (folder, lock):
+    with create_run(experiment.name, out, files) as (folder, lock):
         trainer = Trainer(TrainingState(setup, folder), callbacks, lock)
         trainer.warnings = (*trainer.warnings, *warnings)
         return trainer
@@ -71,7 +72,7 @@ def resume(path: Path, sets: tuple[str, ...] = (), callbacks: Iterable[Callback]
         raise Failure(Problem(text, code="diverged", help=help), exit=Exit.BAD_RESULT)
     lock = Lock(path)
     try:
-        return _resumed(folder, record, sets, callbacks, lock)
+        return _resumed(folder, folder.record(), sets, callbacks, lock)
     except BaseException:
         lock.release()
         raise

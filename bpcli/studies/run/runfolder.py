@@ -11,8 +11,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,16 @@ from bpcli.family.plan import Array
 from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
-from bpcli.studies.run.atomic import atomic_bytes, atomic_text, make_folder, unwritable
+from bpcli.studies.run.atomic import atomic_text, make_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
-from bpcli.studies.run.lock import LOCK_NAME, Lock
+from bpcli.studies.run.lock import LOCK_NAME
 
 CHECKPOINTS_KEPT = 2  # the newest files
+CHECKPOINTS = "checkpoints"
+CONFIGS = ("config.yaml", "config.resolved.yaml")
+RECORDS = ("run.json", "folds.json")
+"""Files, of a run and of a cross-validation, that say how it began: where one stands, the folder is whole."""
+TEMPORARY = ".bpcli-*.tmp"
 
 
 class RunFolder:
@@ -51,6 +56,9 @@ class RunFolder:
             if self.path.is_file():
                 text = f"{self.path} is a file, not a run folder"
             help = "give the folder that `bpcli train` named at its end"
+            if self.path.is_dir() and (self.path / LOCK_NAME).exists() and is_unbegun(self.path):
+                text = f"the run in {self.path} was cut short before it had begun: nothing was trained"
+                help = f"begin it again: bpcli train CONFIG --out {shell_word(self.path)}"
             raise Failure(Problem(text, code="not-a-run", help=help), exit=Exit.NO_INPUT) from None
         except OSError as error:
             problem = Problem(f"{file} cannot be read: {error.strerror or error}", code="bad-run")
@@ -102,7 +110,7 @@ class RunFolder:
         kept = [file for file in saved if _step_of(file) <= step][:CHECKPOINTS_KEPT]
         for file in saved:
             if file not in kept:
-                _remove(file)
+                remove(file)
         return written
 
     def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:
@@ -120,11 +128,16 @@ class RunFolder:
         return {}, {}, tuple(passed)
 
     def tidy(self) -> None:
-        """Takes away what a crash left half written, and makes the folder of checkpoints where it is missing."""
-        self.checkpoints.mkdir(exist_ok=True)
+        """Takes away what a crash left half written, and makes the folder of checkpoints where it is missing. Raises
+        Failure where it cannot be made."""
+        make_folder(self.checkpoints, "choose another place, or change the permissions")
+        self.remove_temporaries()
+
+    def remove_temporaries(self) -> None:
+        """Takes away what a crash left half written."""
         for folder in (self.path, self.checkpoints):
-            for file in folder.glob(".bpcli-*.tmp"):
-                _remove(file)
+            for file in folder.glob(TEMPORARY):
+                remove(file)
 
     def _saved(self) -> list[Path]:
         if not self.checkpoints.is_dir():
@@ -137,7 +150,19 @@ def _step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step-").removesuffix(".safetensors"))
 
 
-def _remove(file: Path) -> None:
+def is_unbegun(folder: Path) -> bool:
+    """Whether nothing stands in a folder but what a beginning leaves that was cut short: files of ours without a
+    record, beside the lock that was made before them."""
+    names = {p.name for p in folder.iterdir() if not p.match(TEMPORARY)}
+    if CHECKPOINTS in names:
+        inside = folder / CHECKPOINTS
+        if not inside.is_dir() or not all(p.match(TEMPORARY) for p in inside.iterdir()):
+            return False
+    return names <= {LOCK_NAME, CHECKPOINTS, *CONFIGS} and (LOCK_NAME in names or not names)
+
+
+def remove(file: Path) -> None:
+    """Removes a file, if it can be."""
     with suppress(OSError):  # what cannot be removed does no harm
         file.unlink()
 
@@ -179,72 +204,6 @@ def _from_line(line: Mapping[str, Any]) -> EpochRow:
     keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
     watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
     return EpochRow(**own, metrics={k: v for k, v in keyed.items() if k not in watch}, watch=watch)
-
-
-@contextmanager
-def create_run(name: str, out: Path | None, files: dict[str, bytes]) -> Iterator[tuple[RunFolder, Lock]]:
-    """Makes a new run folder, `out` or runs/<name>-<time>, with these files in it and its lock held. It is removed
-    where the block fails. Raises Failure where it cannot be made or is taken."""
-    fresh = out is None or not out.exists()
-    folder = claim_folder(name, out)
-    with ExitStack() as undo:
-        if fresh:
-            undo.callback(_remove_empty, folder)
-        lock = Lock(folder)
-        undo.callback(lock.release)
-        _check_vacant(folder)  # again: nobody else can fill it now
-        undo.callback(_remove_run, folder, files)
-        run = RunFolder(folder)
-        run.checkpoints.mkdir()
-        for file, data in files.items():
-            atomic_bytes(folder / file, data)
-        yield run, lock
-        undo.pop_all()
-
-
-def claim_folder(name: str, out: Path | None) -> Path:
-    """Returns a new folder, `out` or runs/<name>-<time>, with nothing in it. Raises Failure where it cannot be made or
-    is taken."""
-    if out is None:
-        return _claim_numbered(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    make_folder(_check_vacant(out), "choose another place with --out")
-    return out
-
-
-def _remove_run(folder: Path, files: dict[str, bytes]) -> None:
-    """Removes a new run; run.json first: without it this is no run any more."""
-    for file in reversed(files):
-        _remove(folder / file)
-    _remove_empty(folder / "checkpoints")
-
-
-def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # it is not empty
-        folder.rmdir()
-
-
-def _check_vacant(folder: Path) -> Path:
-    """Returns the folder. Raises Failure where a run cannot begin in it."""
-    if not folder.exists() or (folder.is_dir() and {p.name for p in folder.iterdir()} <= {LOCK_NAME}):
-        return folder
-    if not folder.is_dir():
-        what, help = "is not a folder", "choose another --out"
-    else:
-        what, help = "is not empty, and a run never overwrites anything", "choose another --out"
-        if (folder / "run.json").exists() or (folder / "folds.json").exists():
-            help = f"{help}, or go on with `bpcli train --resume {shell_word(folder)}`"
-    raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
-
-
-def _claim_numbered(path: Path) -> Path:
-    """Returns `path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
-    found, count = path, 1
-    while True:
-        with suppress(FileExistsError):
-            make_folder(found, "choose another place with --out", exist_ok=False)
-            return found
-        count += 1
-        found = path.with_name(f"{path.name}-{count}")
 
 
 def environment() -> dict[str, Any]:

@@ -19,9 +19,9 @@ from bpcli.records.training import Failure, Problem, TrainReport
 from bpcli.studies.custom.load import files_record_by_name, loaded_callbacks, with_options
 from bpcli.studies.run import model
 from bpcli.studies.run.callbacks import DEFAULT_CALLBACKS
-from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.early_stopping import EarlyStopper
 from bpcli.studies.run.lock import Lock
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.scoring import direction_of, evaluate_split
 from bpcli.studies.run.signals import StopSignals
 from bpcli.studies.run.state import EpochSums, TrainingState

@@ -9,8 +9,9 @@ import pytest
 
 from bpcli.family import Callback
 from bpcli.records.training import EpochRow, TrainReport
-from bpcli.studies.run import checkpointer, modelfile
+from bpcli.studies.run import modelfile
 from bpcli.studies.run import resume as runs
+from bpcli.studies.run.saving import checkpointer
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState
 

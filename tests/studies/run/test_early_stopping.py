@@ -18,8 +18,8 @@ from bpcli.records.training import EpochRow
 from bpcli.studies.evaluation.evaluate import evaluate
 from bpcli.studies.run import model
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.early_stopping import EarlyStopper
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import Progress, TrainingState
 

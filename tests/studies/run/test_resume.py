@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.studies.run import checkpointer, modelfile
+from bpcli.studies.run import modelfile
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run import trainer as train
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving import checkpointer
 from bpcli.studies.run.setup import set_up
 
 ROWS = np.round(np.random.default_rng(2).normal(size=(30, 2)), 3)

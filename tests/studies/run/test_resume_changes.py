@@ -12,9 +12,9 @@ import pytest
 
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run import runfolder
-from bpcli.studies.run.checkpointer import load_checkpoint
 from bpcli.studies.run.resume import _beyond_schedule, _other_environment, reopen, resume, start
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.checkpointer import load_checkpoint
 from bpcli.studies.run.setup import set_up
 
 CONFIG = """\

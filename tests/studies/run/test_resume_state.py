@@ -22,8 +22,8 @@ from bpcli.config.yamlfile import parse
 from bpcli.engine.state import network_state, prefixed, training_state
 from bpcli.family import Callback, Clipper, Optimizer, Schedule
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.checkpointer import Checkpointer
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import EpochSums, Progress, TrainingState
 

@@ -18,13 +18,13 @@ import pytest
 
 from bpcli.engine.step import FirstOrderStep
 from bpcli.records.training import EpochRow, Exit, Failure
-from bpcli.studies.run import checkpointer as checkpointing
 from bpcli.studies.run import lock as locking
-from bpcli.studies.run import modelfile, runfolder
-from bpcli.studies.run.checkpointer import Checkpointer
+from bpcli.studies.run import modelfile
 from bpcli.studies.run.fingerprints import fingerprint
 from bpcli.studies.run.lock import Lock
-from bpcli.studies.run.runfolder import RunFolder, check_unchanged, claim_folder, create_run, environment, new_record
+from bpcli.studies.run.runfolder import RunFolder, check_unchanged, environment, new_record
+from bpcli.studies.run.saving import checkpointer as checkpointing
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.state import EpochSums, Progress
 
 RECORD = {"root": "/data", "data": [], "sets": ["seed=2"], "steps": 9, "kept": 3}
@@ -219,65 +219,7 @@ def test_a_checkpoint_is_due_half_a_minute_after_the_last(monkeypatch: pytest.Mo
     assert checkpointer.due
 
 
-# --------------------------------------------------------------------------------------------------------- new folders
-def test_a_new_run_has_its_files_and_its_lock_and_leaves_nothing_where_it_fails(tmp_path: Path) -> None:
-    out = tmp_path / "deep" / "run"
-    with create_run("x", out, {"config.yaml": b"a", "run.json": b"{}"}) as (folder, lock):
-        assert (out / "config.yaml").read_bytes() == b"a"
-        assert folder.checkpoints.is_dir()
-        assert lock.path.exists()
-    lock.release()
-    assert {p.name for p in out.iterdir()} == {"config.yaml", "run.json", "checkpoints"}
-    for there in (False, True):
-        other = tmp_path / f"other {there}"
-        if there:
-            other.mkdir()
-        with pytest.raises(ZeroDivisionError), create_run("x", other, {"run.json": b"{}"}):
-            raise ZeroDivisionError
-        assert other.exists() == there
-        assert not there or not list(other.iterdir())
-
-
-def test_a_folder_is_named_by_the_time_and_numbered_within_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    class Noon(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Noon:
-            return cls(2026, 1, 2, 12, 0, 5, tzinfo=tz)
-
-    monkeypatch.setattr(runfolder, "datetime", Noon)
-    names = [claim_folder("iris", None).as_posix() for _ in range(3)]
-    assert names == [f"runs/iris-20260102-120005{end}" for end in ("", "-2", "-3")]
-    assert all(Path(name).is_dir() for name in names)
-
-
-def test_a_run_never_overwrites_anything(folder: RunFolder, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "a").write_text("")
-    (tmp_path / "folds").mkdir()
-    (tmp_path / "folds" / "folds.json").write_text("")
-    for name, what, on in (("file", "is not a folder", False), ("other", "is not empty", False),
-                           ("run", "is not empty", True), ("folds", "is not empty", True)):  # fmt: skip
-        with pytest.raises(Failure) as caught:
-            claim_folder("x", tmp_path / name)
-        (problem,) = caught.value.problems
-        assert (problem.code, int(caught.value.exit)) == ("taken", Exit.CANNOT_CREATE)
-        assert problem.text.startswith(f"{tmp_path / name} {what}")
-        assert problem.help.startswith("choose another --out")
-        assert (f"go on with `bpcli train --resume {tmp_path / name}`" in problem.help) == on
-
-
-def test_an_empty_folder_or_one_that_only_holds_a_lock_may_be_taken(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    assert claim_folder("x", tmp_path / "a") == tmp_path / "a"
-    (tmp_path / "a" / "train.lock").write_text("")
-    assert claim_folder("x", tmp_path / "a") == tmp_path / "a"
-
-
+# ------------------------------------------------------------------------------------------------- config and data
 def test_config_and_data_are_what_they_were_when_the_run_began(folder: RunFolder, tmp_path: Path) -> None:
     data = tmp_path / "a.csv"
     data.write_text("1")

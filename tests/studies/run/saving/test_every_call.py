@@ -1,0 +1,66 @@
+"""Whatever call to the disk fails, or is the last one of the process: what is left goes on to the same end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.disk import WAYS, WRITING, Disk
+from faults.training import CONFIG, cached, differences, suffer, train, train_folds, wipe
+
+from bpcli.studies.evaluation import cross_validate
+from bpcli.studies.run import resume
+
+Work = Callable[[Path, Path], None]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of an experiment that is read once."""
+    monkeypatch.chdir(tmp_path)
+    read_once = cached(resume.set_up)
+    for module in (resume, cross_validate):
+        monkeypatch.setattr(module, "set_up", read_once)
+    (tmp_path / "line.yaml").write_text(CONFIG)
+    return tmp_path / "line.yaml"
+
+
+def wrong_after(work: Work, config: Path, points: slice, ways: tuple[str, ...], names: tuple[str, ...]) -> list[Any]:
+    """What does not end as it should where one of the calls of these names fails, each in the next of these ways."""
+    whole, run = config.with_name("whole"), config.with_name("run")
+    assert not suffer(lambda: work(whole, config), Disk(whole))
+    calm = Disk(run)
+    assert not suffer(lambda: work(run, config), calm)
+    numbers = [k for k, name in enumerate(calm.calls, 1) if name in names or not names]
+    assert len(numbers) > 40
+    wrong = []
+    for at, way in zip(numbers[points], cycle(ways), strict=False):
+        wipe(run)
+        disk = Disk(run, at, way)
+        ended = suffer(lambda: work(run, config), disk)
+        again = suffer(lambda: work(run, config), Disk(run))
+        if again or (found := differences(run, whole)):
+            wrong.append((disk.struck, way, ended, again or found))
+    return wrong
+
+
+def test_a_process_that_ends_at_any_call(config: Path) -> None:
+    assert wrong_after(train, config, slice(0, None, 2), ("before",), WRITING) == []
+
+
+def test_any_call_that_fails(config: Path) -> None:
+    assert wrong_after(train, config, slice(0, None, 5), WAYS, ()) == []
+
+
+def test_folds_that_end_at_any_call(config: Path) -> None:
+    assert wrong_after(train_folds, config, slice(3, None, 17), ("before",), WRITING) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["before", *WAYS])
+@pytest.mark.parametrize("work", [train, train_folds])
+def test_every_call_in_every_way(config: Path, work: Work, way: str) -> None:
+    assert wrong_after(work, config, slice(None), (way,), ()) == []
