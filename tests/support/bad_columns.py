@@ -32,7 +32,7 @@ error: column `height`: `perhaps` is neither yes nor no [not-a-boolean]
     Case(
         "a date of another form",
         """\
-error: column `day`: dates are written in two formats here: `2024-01-30` and `31.01.2024` [two-formats]
+error: column `day`: dates are written in two formats here: `2024-01-30` (line 2) and `31.01.2024` [two-formats]
 --> trees.csv:3:1
   |
 3 | 31.01.2024,elm

@@ -201,7 +201,7 @@ error: column `height`: `9 00` is not a number [not-a-number]
     Case(
         "a unit behind a number",
         """\
-error: column `height`: numbers with `%` and without: `2.0` and `9 %` [two-formats]
+error: column `height`: numbers with `%` and without: `2.0` (line 2) and `9 %` [two-formats]
 --> trees.csv:6:5
   |
 6 | 5.0,9 %,oak

@@ -99,7 +99,7 @@ error: column `height` has no value here (`?`) [missing-value]
     Case(
         "a decimal comma in quotes",
         """\
-error: column `height`: numbers are written in two formats here: `2.0` and `9,0` [two-formats]
+error: column `height`: numbers are written in two formats here: `2.0` (line 2) and `9,0` [two-formats]
 --> trees.csv:6:5
   |
 6 | 5.0,"9,0",oak
@@ -111,7 +111,7 @@ error: column `height`: numbers are written in two formats here: `2.0` and `9,0`
     Case(
         "a point among decimal commas",
         """\
-error: column `height`: numbers are written in two formats here: `2,0` and `9.0` [two-formats]
+error: column `height`: numbers are written in two formats here: `2,0` (line 2) and `9.0` [two-formats]
 --> trees.csv:6:5
   |
 6 | 5,0;9.0;oak

@@ -1,6 +1,7 @@
 """What is wrong with a cell of a comma-separated file, and what to do about it."""
 
 import json
+from collections.abc import Sequence
 
 from bpcli.family import ColumnFormat
 from bpcli.family.cell_format import ORDER_WORDS
@@ -17,10 +18,15 @@ SHOWN = 40  # characters of a cell
 EMPTY_IT = ", or leave it empty as training has a rule for that"
 
 
-def format_failure(layout: CsvLayout, line: int, cells: list[str], index: int, problem: FormatProblem) -> Failure:
-    """Returns the failure of a column for which no format fits, at a cell that shows it."""
-    name = layout.names[index]
-    text = f"column `{visible(name)}`: {visible(problem.text)}"
+def format_failure(
+    layout: CsvLayout, line: int, cells: list[str], index: int, problem: FormatProblem, lines: Sequence[int]
+) -> Failure:
+    """Returns the failure of a column for which no format fits, at the first of the cells that show it; the others
+    stand in `lines`."""
+    name, text = layout.names[index], problem.text
+    for cell, other in zip(problem.cells[1:], lines, strict=True):
+        text = text.replace(f"`{cell}`", f"`{cell}` (line {other})")
+    text = f"column `{visible(name)}`: {visible(text)}"
     said = Problem(text, code=problem.code, help=format_help(problem, name))
     return Failure(with_position(layout, said, line, cells, index))
 

@@ -30,7 +30,7 @@ from bpcli.parts.data.csv.reading import (
 )
 from bpcli.parts.data.csv.rows import RowBuffer
 from bpcli.parts.data.targets import EXACT
-from bpcli.records.training import Problem
+from bpcli.records.training import Failure, Problem
 
 NUMBERS_PARSED_AT_ONCE = 1 << 16
 """So many, with the lines they stand in, are in the cache of a core."""
@@ -166,7 +166,7 @@ class CellColumns:
         else:
             found = later_format(cells, counts, known, treatment, decimal, for_all)
         if isinstance(found, FormatProblem):
-            raise format_failure(self.layout, *self._first_with(text, found.cells[0]), self.position[name], found)
+            raise self._failure(name, text, found)
         self.formats[name] = found
         return found.kind
 
@@ -176,9 +176,7 @@ class CellColumns:
         found = value_declared_missing(text.categories, form) if text is not None and form is not None else None
         if text is None or found is None:
             return None
-        return format_failure(
-            self.layout, *self._first_with(text, found.cells[0]), self.position[name], found
-        ).problems[0]
+        return self._failure(name, text, found).problems[0]
 
     def are_numbers(self, name: str) -> bool:
         """Whether all cells of a column that have a value are plain numbers, be they codes or not."""
@@ -201,6 +199,11 @@ class CellColumns:
             abs(value) < EXACT and cell == str(int(value))
             for cell, value in zip(cells, values[known].tolist(), strict=True)
         )
+
+    def _failure(self, name: str, text: CodedText, found: FormatProblem) -> Failure:
+        """Returns the failure of a column for which no format fits, at the first of the cells that show it."""
+        (line, cells), *others = (self._first_with(text, cell) for cell in found.cells)
+        return format_failure(self.layout, line, cells, self.position[name], found, [n for n, _ in others])
 
     def _first_with(self, text: CodedText, cell: str) -> tuple[int, list[str]]:
         """Returns the line where the first row with a cell starts, and its cells."""

@@ -228,3 +228,19 @@ def test_times_keep_the_rule_that_they_were_trained_by(cells: list[str], form: s
     for cell in ("1.5", "noonish"):
         assert f"`{cell}` is not a time or a duration" in later(*cells, cell).text
     assert later("3:15", "3h 15m").code == "two-formats"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["1", "5.5", "5,5"], "`5.5` (line 3) and `5,5`"),
+        (["nil", "5 kg", "6 kg", "5"], "with `kg` and without: `5 kg` (line 3) and `5`"),
+        (["€5", *["$5"] * 9], "amounts of two currencies: `$5` (line 3) and `€5`"),
+        (["5 kg", "6 kg", "5 lb"], "`5 kg` (line 2) and `5 lb`"),
+        (["31.01.2020", "2020-01-31", "2020-02-28"], "`2020-01-31` (line 3) and `31.01.2020`"),
+        (["31.01.2020", "13/01/2020", "13/02/2020"], "`13/01/2020` (line 3) and `31.01.2020`"),
+        (["3h 15m", "3:15", "3:20"], "`3:15` (line 3) and `3h 15m`"),
+    ],
+)
+def test_both_of_two_formats_have_their_line(cells: list[str], said: str) -> None:
+    assert said in problem(column(*cells)).text
