@@ -93,6 +93,9 @@ def init(
     """
     if data is None and task is None:
         raise typer.BadParameter("name a data file, or say what to do: --task classify", param_hint="DATA")
+    if data == "-":
+        text_ = "a config names a file that is there when it is trained: save the data first, cat > data.csv"
+        raise typer.BadParameter(text_, param_hint="DATA")
     of_columns = {"text": text, "number": number, "drop": drop}
     marks = {"date_order": date_order, "thousands": thousands, "decimal": decimal}
     asked = {"target": target, "tune": tune, "seed": seed is not None, **of_columns, **marks}

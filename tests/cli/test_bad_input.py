@@ -66,6 +66,7 @@ def test_a_link_to_nothing(lab: Lab) -> None:
         ("train", "error: invalid value for CONFIG: name a file, or give --resume RUN [usage]"),
         ("train trees.yaml --resume run", "error: invalid value for --resume: a run that goes on has its CONFIG"),
         ("train --resume run --out new", "error: invalid value for --out: a run that goes on stays in its folder"),
+        ("init - --target y", "error: invalid value for DATA: a config names a file that is there when it is trained"),
         ("trian trees.yaml", "error: no such command 'trian'"),
         ("train --epochs 3 trees.yaml", "error: no such option: --epochs"),
         ("train trees.yaml more.yaml", "error: got unexpected extra argument"),

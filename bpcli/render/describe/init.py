@@ -29,7 +29,7 @@ def _columns(found: Inspection) -> list[RenderableType]:
     gaps = any(c.missing for c in columns)
     shown = table("column", "kind", "holds", *([">missing"] if gaps else []), "what is done")
     for c in columns[:MAX_COLUMNS_SHOWN]:
-        missing = [f"{100 * c.missing:.2g} %" if c.missing else ""] if gaps else []
+        missing = [f"{100 * c.missing:.3g} %" if c.missing else ""] if gaps else []
         shown.add_row(clipped(c.name, MAX_CELL_WIDTH), c.kind, clipped(c.holds, MAX_CELL_WIDTH), *missing, c.treatment)
     rest = columns[MAX_COLUMNS_SHOWN:]
     more = (

@@ -137,6 +137,31 @@ def _beyond(limits: Limits, values: Array, rows: Array, name: str, kind: str = "
         yield FarCell(int(rows[i]), name, shown, low_text, high_text, times)
 
 
+def far_off_remarks(table: Table, inputs: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """Returns a remark on each column of numbers, `inputs` and targets, that holds a few far off from its others, in
+    all rows of a table; but those that stand for no value, which are given for each input by its name."""
+    columns: list[tuple[str, str, Array]] = []
+    for name, gaps in inputs.items():
+        if name in table.at and table.kind(name) in ("number", "date"):
+            values = np.asarray(table.numbers[:, table.at[name]], np.float64)
+            values = values + (0.0 if table.pivot is None else table.pivot[table.at[name]])
+            columns.append((name, table.kind(name), values[~np.isin(values, gaps)] if gaps else values))
+    if table.target is not None and table.target.ndim == 2:
+        columns += [(name, "number", table.target[:, k]) for k, name in enumerate(table.target_names)]
+    found = []
+    for name, kind, values in columns:
+        limits = limits_of(values)
+        cells = [*_beyond(limits, values, np.arange(len(values)), name, kind)] if limits else []
+        if cells:
+            far = max(cells, key=lambda cell: cell.times)
+            some = f"{len(cells)} values, such as {far.value}, lie" if len(cells) > 1 else f"{far.value} lies"
+            found.append(
+                f"`{name}`: {some} far off from all others ({far.low} to {far.high}); `bpcli check` says where"
+            )
+    more = len(found) - MAX_LISTED
+    return (*found[:MAX_LISTED], *([f"and {more} more columns with numbers far off"] if more > 0 else []))
+
+
 def _far_targets(train: tuple[Table, Array], table: Table, rows: Array) -> list[FarCell]:
     """Returns the targets of these rows that are far off from those of the training rows; none where they are
     classes."""

@@ -43,10 +43,11 @@ class Hazard:
     drop: str = ""
     split: tuple[str, str] = ("", "")
 
-    @property
-    def advice(self) -> str:
-        """What was found, why it matters, and the line to write, in a sentence."""
-        return f"{self.text}. {self.why[0].upper()}{self.why[1:]}: write {self.remedy} {self.place}"
+    def advice(self, option: str) -> str:
+        """Returns what was found, why it matters, and what to type, in a sentence: the `option` that leaves the column
+        out, where that is the remedy, or the line to write."""
+        typed = f"`{option}`, or write" if self.drop else "write"
+        return f"{self.text}. {self.why[0].upper()}{self.why[1:]}: {typed} {self.remedy} {self.place}"
 
     @property
     def place(self) -> str:

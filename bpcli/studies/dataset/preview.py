@@ -64,11 +64,14 @@ def sentinel_warnings(columns: Sequence[ColumnRow]) -> tuple[Problem, ...]:
     found = []
     for column in columns:
         if column.sentinels:
-            listed = ", ".join(f"{value:g}" for value in column.sentinels)
-            text = f"column `{column.name}`: {listed} stands far apart from all other numbers, as what says that there "
+            numbers, one = [f"{value:g}" for value in column.sentinels], len(column.sentinels) == 1
+            listed = ", ".join(numbers)
+            text = (
+                f"column `{column.name}`: {' and '.join(numbers)} stand{'s' * one} far apart from all other numbers, "
+            )
             setting = f"columns: {{{yaml_name(column.name)}: {{missing_values: [{listed}]}}}}"
-            help = f"if it does, write `{setting}` in the train source"
-            text += "is no value"
+            help = f"if {'it does' if one else 'they do'}, write `{setting}` in the train source"
+            text += "as what says that there is no value"
             path = ("data", "train")
             found.append(Problem(text, code="sentinel", path=path, help=help, level="warning"))
     return tuple(found)

@@ -69,7 +69,7 @@ def _one_line(text: str) -> str:
 
 
 def _treatment(column: FileColumn) -> str:
-    missing = f"; {100 * column.missing:.2g} % missing" if column.missing and not column.dropped else ""
+    missing = f"; {100 * column.missing:.3g} % missing" if column.missing and not column.dropped else ""
     return column.treatment + missing
 
 

@@ -11,13 +11,15 @@ from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.dataset.far_off import far_off_remarks
 from bpcli.studies.dataset.judgement import hazards
 from bpcli.studies.init.categories import codes_remarks, one_hot_limits
 from bpcli.studies.init.columns import FileColumn, file_column
-from bpcli.studies.init.options import USUAL, ColumnOptions
+from bpcli.studies.init.options import USUAL, ColumnOptions, option
 from bpcli.studies.init.targets import (
     TableTask,
     count_outputs,
+    dressed_target_remarks,
     few_rows_remark,
     find_task,
     like_labels_remark,
@@ -152,11 +154,13 @@ def _columns(
             *(w.text for w in table.warnings),
             *([UNNAMED_REMARK] if "" in set(source.drop) - set(named.drop) else []),
             *(c.remark for c in kept if c.remark),
+            *dressed_target_remarks(table),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),
             *few_rows_remark(table.rows, classes),
             *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),
-            *(hazard.advice for hazard in found),
+            *far_off_remarks(table, {c.name: c.settings.get("missing_values", ()) for c in kept}),
+            *(hazard.advice(option("--drop", hazard.drop)) for hazard in found),
         ),
     )
 

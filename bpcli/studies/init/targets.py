@@ -72,6 +72,14 @@ def count_outputs(table: Table, classes: Mapping[str, int]) -> int:
     return len(classes) or (table.target.shape[1] if table.target.ndim == 2 else 1)
 
 
+def dressed_target_remarks(table: Table) -> tuple[str, ...]:
+    """Returns a remark on each target of numbers that are not written as programs write them: how they are read."""
+    if table.target is None or table.target.dtype == object:
+        return ()
+    written = {name: table.formats[name].words() for name in table.target_names if name in table.formats}
+    return tuple(f"the target `{name}` is read as numbers: {words}" for name, words in written.items() if words)
+
+
 def whole_numbers_remark(table: Table, classes: Mapping[str, int], task: TableTask | None) -> tuple[str, ...]:
     """Returns the remark that whole numbers were taken for classes, where nobody said so. In the table they are still
     numbers, if they can be read so: what is text cannot be predicted as numbers."""

@@ -57,15 +57,15 @@ def test_columns_stand_under_each_other() -> None:
     long = "x" * 33
     columns = (
         column("a", missing=0.123),
-        column("ab\n", kind="text", holds="3 categories", treatment="one-hot, 3 inputs"),
+        column("ab\n", kind="text", holds="3 categories", treatment="one-hot, 3 inputs", missing=1.0),
         column(long, dropped=True, treatment="left out: it numbers the rows", missing=0.5),
         column(long[:32]),
     )
     lines = text_of(columns=columns).splitlines()
     assert lines[3:8] == [
         "#",
-        f"#   {'a'.ljust(32)}  number  1 to 2        standardized; 12 % missing",
-        f"#   {'ab '.ljust(32)}  text    3 categories  one-hot, 3 inputs",
+        f"#   {'a'.ljust(32)}  number  1 to 2        standardized; 12.3 % missing",
+        f"#   {'ab '.ljust(32)}  text    3 categories  one-hot, 3 inputs; 100 % missing",
         f"#   {'x' * 29 + '...'}  number  1 to 2        left out: it numbers the rows",
         f"#   {'x' * 32}  number  1 to 2        standardized",
     ]

@@ -258,3 +258,26 @@ def test_classes_are_counted_as_they_are_written() -> None:
     cells = ["1", "1.0", "2"] * 20
     assert dict(found("a,y", [i / 7 for i in range(60)], cells).classes) == {"1": 20, "1.0": 20, "2": 20}
     assert found("a,y", [i / 7 for i in range(60)], [f"{i}.0" for i in range(60)]).task == "regress"
+
+
+def test_numbers_far_off_are_remarked_on_and_what_stands_for_no_value_is_not() -> None:
+    v = [*V[:298], 5000, 7000]
+    odd = [-999, -999, *V[42:340]]
+    remarks = found("v,w,y", v, odd, V[100:400]).remarks
+    assert remarks[0].startswith("`w`: -999 stands far apart")
+    assert remarks[1:] == (
+        f"`v`: 2 values, such as 7000, lie far off from all others ({V[:298].min():.6g} to {V[:298].max():.6g}); "
+        "`bpcli check` says where",
+    )
+    assert found("v,y", V[50:150], [*V[:99], 900]).remarks[0].startswith("`y`: 900 lies far off from all others (")
+
+
+def test_a_target_in_dress_is_said_to_be_numbers() -> None:
+    prices = [f'"${1000.5 + 37 * k:,}"' for k in range(40)]
+    assert found("v,y", V[:40], prices).remarks == ("the target `y` is read as numbers: with $, thousands ,",)
+
+
+def test_a_column_that_gives_the_target_away_is_left_out_by_an_option() -> None:
+    price = np.exp(V[:100])
+    remarks = found("v,log price,y", V[100:200], np.log(price), price).remarks
+    assert remarks[-1].endswith(": `--drop 'log price'`, or write `drop: [log price]` under `data.train`")
