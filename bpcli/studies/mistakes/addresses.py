@@ -10,8 +10,8 @@ import numpy as np
 from bpcli.family.part import near
 from bpcli.numeric.shapes import entry_name
 from bpcli.records.trace import Quantity
-from bpcli.records.training import Failure, Problem
-from bpcli.studies.mistakes.claims import Claim
+from bpcli.records.training import Problem
+from bpcli.studies.mistakes.claims import Claim, first_of
 from bpcli.studies.trace.graph import LOSS_AFTER, START, NodeKey, StepGraph
 
 MAX_NAMES_SUGGESTED = 16  # names that are listed where one is not known
@@ -68,7 +68,7 @@ class Addresses:
             else:
                 found[target.address] = target
         if problems:
-            raise Failure(*problems)
+            raise first_of(problems)
         return sorted(found.values(), key=lambda t: (self.graph.order[t.key], t.index))
 
     def _start_of(self, q: Quantity) -> tuple[NodeKey, int]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bpcli.config import yamlfile
+from bpcli.config.compose import MAX_PROBLEMS
 from bpcli.config.document import Position, SourceText, YamlNode, make_problem
 from bpcli.config.scalars import FLOAT, backticks
 from bpcli.records.training import Exit, Failure, Problem
@@ -25,6 +26,7 @@ ORDER_HELP = "the claims come first: bpcli mark CLAIMS CONFIG"
 PAGES = {".md": "Markdown", ".markdown": "Markdown", ".tex": "LaTeX", ".html": "HTML"}
 ANSWERS_HELP = "answers go into a YAML file, lines of `name: number`: bpcli mark answers.yaml CONFIG"
 
+MIN_ODD_LINES = 5  # of a CSV, most of its lines, that are no claims: it is another table
 RELATIVE_TOLERANCE = 1e-9  # relative error that calculators of ten or more digits leave
 EXACT_DIGITS = 16  # significant digits that such a number counts as having
 MAX_WHOLE_NUMBER_DIGITS = 3  # digits of a whole number that is meant exactly
@@ -121,9 +123,21 @@ def _of_table(path: Path) -> list[Claim]:
         if not found and not problems and name.lower() in ("name", "claim", "quantity"):
             continue
         found.append((name, position, YamlNode(value, position)))
+    odd = sum("," in name.partition("[")[0] or FLOAT.fullmatch(name) is not None or _number(_text(value)) is None
+              for name, _, value in found) + len(problems)  # fmt: skip
+    if odd >= MIN_ODD_LINES and 2 * odd > len(found) + len(problems):
+        text = f"this is another table, not a file of claims: {odd:,} of {len(found) + len(problems):,} lines are none"
+        raise Failure(Problem(text, "not-claims", file=str(path), help=CSV_FORM))
     if problems:
-        raise Failure(*problems)
+        raise first_of(problems)
     return _checked(path, found, CSV_FORM)
+
+
+def first_of(problems: Sequence[Problem]) -> Failure:
+    """Returns the failure of a file of claims with so many problems that are shown, and how many more there are."""
+    more = len(problems) - MAX_PROBLEMS
+    rest = [Problem(f"and {more:,} more", "and-more", file=problems[0].file)] if more > 0 else []
+    return Failure(*problems[:MAX_PROBLEMS], *rest)
 
 
 def _checked(path: Path, written: Sequence[tuple[str, Position, YamlNode]], form: str) -> list[Claim]:
@@ -151,7 +165,7 @@ def _checked(path: Path, written: Sequence[tuple[str, Position, YamlNode]], form
             continue
         found.append(_claim(name, number, limit, position))
     if problems:
-        raise Failure(*problems)
+        raise first_of(problems)
     return found
 
 

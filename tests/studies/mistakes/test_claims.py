@@ -215,3 +215,23 @@ def test_a_table_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "claims.csv").write_bytes("löss,1.0".encode("latin-1"))
     with pytest.raises(Failure, match="not a text file in UTF-8"):
         read_claims(tmp_path / "claims.csv")
+
+
+# Files that are no claims
+
+
+@pytest.mark.parametrize(
+    "line", ["1.5,2.5,oak", "1.5,2.5,3.5", "oak,1.5,2.5", "2.5", "1.5,2.5"]
+)  # fmt: skip
+def test_another_table_is_said_to_be_none_at_once(tmp_path: Path, line: str) -> None:
+    (problem,) = refused(tmp_path, "width,height,kind\n" + f"{line}\n" * 40, "csv").problems
+    assert (problem.code, problem.text[:46]) == ("not-claims", "this is another table, not a file of claims: 4")
+    assert refused(tmp_path, f"{line}\n" * 4, "csv").problems[0].code != "not-claims"  # so few may be mistakes
+
+
+@pytest.mark.parametrize("line", ["nowhere", "loss"])
+def test_of_many_wrong_claims_20_are_shown_and_the_others_counted(tmp_path: Path, line: str) -> None:
+    value = "x" if line == "loss" else "1.0"
+    problems = refused(tmp_path, "".join(f"{line}_{k}: {value}\n" for k in range(45)), "yaml").problems
+    assert len(problems) == 21
+    assert (problems[-1].text, problems[-1].code) == ("and 25 more", "and-more")
