@@ -219,6 +219,7 @@ class CheckReport:
     first_header: tuple[str, ...]
     warnings: tuple[Problem, ...] = ()
     augmentation: tuple[tuple[str, str], ...] = ()  # what changes training images in every step, and its settings
+    division: str = ""  # how rows are divided where not by chance, in words
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ error: this row has 2 cells, 3 expected [ragged-row]
   |
 7 | 6.0,elm
   | ^
+  = help: write all cells of the row, empty ones too: a delimiter between each two; or remove the row
 """,
         files={"trees.csv": DATA.replace("6.0,2.5,elm", "6.0,elm")},
     ),

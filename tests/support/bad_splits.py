@@ -50,7 +50,7 @@ error: data.test: 2 groups cannot be divided into 3 splits [too-few-rows]
 6 |   validation: 0.2
 7 |   test: 0.2
   |         ^^^
-  = help: give more rows, a source of its own for validation and test, or leave one of them out
+  = help: give more groups, a source of its own for validation and test, or leave one of them out
 """,
         changes=[
             ("  scale: standardize", "  scale: standardize\n  validation: 0.2\n  test: 0.2\n  split: {group: who}")

@@ -25,6 +25,7 @@ def check_page(report: CheckReport) -> list[RenderableType]:
         *_costs(report),
         Text(),
         _splits(report),
+        *([Text(report.division)] if report.division else []),
         *_augmentation(report),
         Text(),
         *_columns(report),

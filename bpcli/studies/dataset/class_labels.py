@@ -1,6 +1,6 @@
 """The classes that targets name: by labels, by whole numbers, by rows with a single 1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -37,6 +37,15 @@ def match_labels(labels: Sequence[str], classes: Sequence[str]) -> Array:
         equal = numbers.get(number, []) if number is not None else []
         found.append(known.get(label, equal[0] if len(equal) == 1 else -1))
     return np.array(found, np.int64)
+
+
+def lost_zeros(cells: Iterable[str], categories: Sequence[str]) -> str:
+    """Returns a sentence on the first cell that is the same number as a category, by another name: `1003` for `01003`;
+    "" where there is none."""
+    for cell in cells:
+        if (place := int(match_labels([cell], categories)[0])) >= 0 and number_of(cell) is not None:
+            return f"`{cell}` is `{categories[place]}` as a number, as programs rewrite it: write it as in training; "
+    return ""
 
 
 def one_hot_ids(table: Table, rows: Array, classes: int) -> Array:

@@ -14,7 +14,7 @@ from bpcli.family import Array, ColumnFormat, Kind, Missing, Shape, Table, join_
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.dataset.class_labels import distinct_labels, match_labels, not_classes, one_hot_ids
+from bpcli.studies.dataset.class_labels import distinct_labels, lost_zeros, match_labels, not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, Scaling, expand_columns
 from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text
 
@@ -190,7 +190,8 @@ class Preprocessor:
         if column.unseen == "error" and (codes < 0).any():
             i = int(np.argmax(codes < 0))
             problem = f"column `{name}`: `{text[i]}` does not occur in the training rows"
-            help = f"{suggestion(text[i], column.categories)}it knows {join_names(column.categories)}; to count it as "
+            help = lost_zeros([text[i]], column.categories) or suggestion(text[i], column.categories)
+            help += f"it knows {join_names(column.categories)}; to count it as "
             help += "none of them, train with `unseen: ignore`"
             raise row_failure(table, rows[i], name, problem, "unknown-category", help)
         return codes, gaps
@@ -207,7 +208,8 @@ class Preprocessor:
                     names = join_names(tuple(f"`{v}`" for v in odd))
                     problem = f"{table.origin}: column `{column.name}`: {sum(odd.values())} of {len(text)} rows hold "
                     problem += f"{names}, which train does not: they count as none of its categories"
-                    found.append(Problem(problem, code="unseen-category", level="warning"))
+                    help = lost_zeros(odd, column.categories).removesuffix("; ")
+                    found.append(Problem(problem, code="unseen-category", help=help, level="warning"))
         return tuple(found)
 
     def _too_large(self, part: Array, rows: Array, table: Table) -> Failure:

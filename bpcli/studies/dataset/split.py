@@ -170,7 +170,7 @@ def _group_codes(values: CodedText) -> tuple[Array, int]:
 
 def _too_few_for_folds(what: str, of: int) -> Failure:
     text = f"{what} cannot be divided into {of} folds"
-    help = "give more rows, or ask for fewer folds"
+    help = f"give more {'groups' if 'group' in what else 'rows'}, or ask for fewer folds"
     return Failure(Problem(text, code="too-few-rows", path=("data", "fold"), help=help))
 
 
@@ -209,7 +209,7 @@ def split_by_group(values: CodedText, fractions: dict[str, float], seed: int) ->
     codes, count = _group_codes(values)
     if count <= len(fractions):
         text = f"{count} group{'s' * (count != 1)} cannot be divided into {len(fractions) + 1} splits"
-        raise too_few(text, next(iter(fractions)))
+        raise too_few(text, next(iter(fractions)), "groups")
     sizes, waiting = np.bincount(codes), Stream(seed, "split").permutation(count).tolist()
     names = np.full(count, "train", object)
     for left, (name, rows) in enumerate(split_sizes(len(codes), fractions).items()):
@@ -250,6 +250,6 @@ def _share_out(kept_back: Array, wanted: dict[str, int]) -> dict[str, Array]:
     return {first: mine, second: kept_back - mine}
 
 
-def too_few(text: str, split: str) -> Failure:
-    help = "give more rows, a source of its own for validation and test, or leave one of them out"
+def too_few(text: str, split: str, what: str = "rows") -> Failure:
+    help = f"give more {what}, a source of its own for validation and test, or leave one of them out"
     return Failure(Problem(text, code="too-few-rows", path=("data", split), help=help))

@@ -42,7 +42,18 @@ def report(setup: Setup) -> CheckReport:
             *setup.check_used_parts(),
         ),
         augmentation=tuple(_settings_text(part) for part in experiment.data.augment),
+        division="" if experiment.data.split is None else _division(*experiment.data.split.by),
     )
+
+
+def _division(key: str, column: str) -> str:
+    """Returns how rows are divided by a column, and whether it is an input."""
+    if key == "time":
+        return f"the rows are divided in the order of `{column}`, the latest last"
+    what = (
+        f"all rows of one `{column}` are in one split" if key == "group" else f"`{column}` names the split of each row"
+    )
+    return f"{what}; it is no input"
 
 
 def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:

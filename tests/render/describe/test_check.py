@@ -71,6 +71,13 @@ def test_what_changes_images_is_listed_where_something_does(capsys: pytest.Captu
     ]  # fmt: skip
 
 
+def test_how_rows_are_divided_is_said_below_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, division="all rows of one `who` are in one split; it is no input")
+    place = lines.index("all rows of one `who` are in one split; it is no input")
+    assert lines[place - 1].startswith("all ")
+    assert lines[place + 1] == ""
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_many_classes_are_counted_together(more: int, capsys: pytest.CaptureFixture[str]) -> None:
     classes = {f"c{i}": 1 for i in range(MAX_CLASSES_SHOWN + more)}

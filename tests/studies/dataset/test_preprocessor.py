@@ -14,6 +14,7 @@ from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.inline import Inline
 from bpcli.parts.data.npz import Npz
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.dataset.class_labels import lost_zeros
 from bpcli.studies.dataset.prepare import prepare_for
 from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.dataset.row_errors import row_failure, row_name
@@ -71,6 +72,10 @@ def test_problems_of_later_files(trained: Preprocessor) -> None:
     assert found.text == "column `colour`: `rad` does not occur in the training rows"
     assert (found.file, found.line, found.column, found.span) == ("later.csv", 2, 3, 3)
     assert found.help.startswith("did you mean `red`? it knows blue, red; ")
+    found = problem_of_later(trained, "a,colour,zip,y\n1,red,1,no\n")
+    assert found.help.startswith("`1` is `01` as a number, as programs rewrite it: write it as in training; it knows")
+    assert lost_zeros(["7", "1003"], ["01003", "94105"]).startswith("`1003` is `01003` as a number")
+    assert lost_zeros(["red", "1", "7"], ["1.0", "01", "red"]) == ""  # two names may be meant, or none
     found = problem_of_later(trained, "a,colour,zip,y\nx,red,01,no\n")
     assert (found.text, found.line) == ("column `a`: `x` is not a number", 2)
     found = problem_of_later(trained, "a,colour,zip,y\n1,red,01,maybe\n")

@@ -66,6 +66,19 @@ def test_what_a_step_costs(tmp_path: Path) -> None:
     assert found.augmentation == ()
 
 
+def test_the_column_that_rows_are_divided_by_is_said_to_be_no_input(tmp_path: Path) -> None:
+    lines = "".join(f"p{k},{k / 7:.2f},{k % 3}.5\n" for k in range(9))
+    (tmp_path / "a.csv").write_text("who,a,y\n" + lines)
+    source = {"type": "csv", "path": "a.csv", "target": "y"}
+    data = {"train": source, "test": 0.3, "split": {"group": "who"}}
+    layers = [{"type": "dense", "units": 1}]
+    assert checked(tmp_path, data=data, architecture=layers).division.endswith("are in one split; it is no input")
+    data = {"train": {**source, "drop": ["who"]}, "test": 0.3, "split": {"time": "a"}}
+    found = checked(tmp_path, data=data, architecture=layers)
+    assert found.division == "the rows are divided in the order of `a`, the latest last"
+    assert [c.name for c in found.columns] == ["a"]
+
+
 def test_what_changes_images_is_described_by_its_settings(tmp_path: Path) -> None:
     images = [[[[float(k + i + j)] for i in range(4)] for j in range(4)] for k in range(8)]
     pixels = {"type": "inline", "inputs": images, "targets": [[1.0]] * 8}

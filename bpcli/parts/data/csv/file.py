@@ -216,7 +216,8 @@ def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iter
 def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
     """Returns the failure of a row that has more or fewer cells than the header."""
     text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
-    help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else ""
+    help = "write all cells of the row, empty ones too: a delimiter between each two; or remove the row"
+    help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else help
     if len(cells) == width + 1 and not cells[-1]:
         help = "it ends in a delimiter, and the header does not: remove it, or name one more column"
     if names and names[0].startswith(("#", "%")):
