@@ -88,6 +88,12 @@ def plan_and_check(experiment: Experiment, facts: DataFacts) -> tuple[NetworkPla
     return network_plan, [*first, *issues]
 
 
+def check_trained(experiment: Experiment, facts: DataFacts, network_plan: NetworkPlan) -> list[Issue]:
+    """Returns what keeps a trained network from predicting, and its predictions from being judged."""
+    found = (*_outputs(experiment, facts, network_plan.y), *_output_layer(experiment, network_plan))
+    return [issue for issue in (*found, *_metrics(experiment, facts)) if issue.level == "error"]
+
+
 def check_targets(experiment: Experiment, targets: Array) -> list[Issue]:
     """Returns what is wrong with these targets for the loss ((N, K) values or (N,) class ids)."""
     text = experiment.loss.check(targets) if targets.ndim == 2 else ""
@@ -177,7 +183,7 @@ def _outputs(experiment: Experiment, facts: DataFacts, y: Shape) -> list[Issue]:
     classes = len(facts.classes)
     if k == classes or (k == 1 and classes == 2 and loss.targets == "values"):
         return []
-    text = f"the network has {_count(k, 'output')} and the data has {classes} classes"
+    text = f"the network has {_count(k, 'output')} and the data has {classes} class{'es' * (classes != 1)}"
     names = ", ".join(facts.classes[:8]) + (", ..." if classes > 8 else "")
     return [Issue(last, text, "outputs", f"the last layer needs `units: {classes}`, one for each of {names}")]
 
@@ -217,8 +223,8 @@ def _last_units(experiment: Experiment) -> tuple[str | int, ...]:
     return ("architecture", with_units[-1], "units") if with_units else ("architecture",)
 
 
-def _training(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:
-    """Yields what is wrong where metrics do not suit the task, or what stops training is not measured."""
+def _metrics(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:
+    """Yields what is wrong where metrics do not suit the task."""
     loss = experiment.loss
     several = loss.link in ("sigmoid", "margin") and not facts.classes and facts.outputs > 1
     classes = len(facts.classes) or (max(2, facts.outputs) if loss.classifies else 0)
@@ -230,6 +236,11 @@ def _training(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:
             text = metric.check(classes, several, loss.gives_probabilities)
         if text:
             yield Issue(("training", "metrics", i), text, "metric")
+
+
+def _training(experiment: Experiment, facts: DataFacts) -> Iterator[Issue]:
+    """Yields what is wrong where metrics do not suit the task, or what stops training is not measured."""
+    yield from _metrics(experiment, facts)
     names = ["loss", *(label(m) for m in experiment.metrics)]
     if len(set(names)) != len(names):
         yield Issue(("training", "metrics"), "a metric is listed twice", "metric")

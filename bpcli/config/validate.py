@@ -43,6 +43,18 @@ def _stray_byte(text: str, document: Document) -> Problem:
     return document.problem((), "a byte does not belong in a text", code="not-text")
 
 
+def first_error(error: ValidationError) -> Mapping[str, Any]:
+    """Returns what Pydantic found first in what a program wrote, without the input: half a surrogate pair in it could
+    not be told."""
+    return error.errors(include_url=False, include_input=False)[0]
+
+
+def error_line(error: ValidationError) -> str:
+    """Returns on a line where and what Pydantic found first."""
+    found = first_error(error)
+    return ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"])))
+
+
 def problems_of(error: ValidationError, document: Document, model: ModelType) -> list[Problem]:
     """Returns what Pydantic found when it made a `model` of the document, in the order of the file: 20 problems at
     most, then one that counts the others."""

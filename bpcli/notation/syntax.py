@@ -157,8 +157,11 @@ def parse(eq: Eq) -> Equation:
 
 @lru_cache(maxsize=4096)
 def parse_expression(text: str) -> Expr:
-    """Returns the tree of an expression."""
-    return _expr(_python(text))
+    """Returns the tree of an expression. Raises NotationError."""
+    try:
+        return _expr(_python(text))
+    except RecursionError:
+        raise NotationError(f"{text[:40]!r}... is nested too deep") from None
 
 
 def _python(text: str) -> ast.expr:
@@ -166,6 +169,8 @@ def _python(text: str) -> ast.expr:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         raise NotationError(f"{text!r} cannot be read: {error.msg}") from None
+    except (ValueError, MemoryError, RecursionError) as error:  # no text, or nested too deep
+        raise NotationError(f"{text[:40]!r}... cannot be read: {error or type(error).__name__}") from None
 
 
 def _indices(node: ast.Subscript) -> list[ast.expr]:
@@ -205,7 +210,7 @@ def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
         return None
     extra: tuple[Expr, ...] = ()
     over = args[:-1]
-    if fn == "percentile":
+    if fn == "percentile" and over:
         extra, over = (_expr(over[-1]),), over[:-1]
     if not over or not all(_is_bind(a) for a in over):
         return None

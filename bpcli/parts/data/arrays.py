@@ -1,6 +1,7 @@
 """Arrays as NumPy saves them: their headers, kept in memory or left in their file, and checked before they are used."""
 
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,24 +12,37 @@ import numpy as np
 from bpcli.family import Array, Shape, Source, Table
 from bpcli.numeric.lazy_rows import LazyRows, MappedRows, RowIndices
 from bpcli.numeric.shapes import written
-from bpcli.parts.data.files import data_error, display_path, locate, open_binary
+from bpcli.parts.data.files import PARSER_ERRORS, data_error, display_path, locate, open_binary, reason
 from bpcli.parts.data.targets import labels, numeric_target
 
 MAPPED = 64 << 20
 """Bytes of an array from which on it stays in its file. As float32 one of bytes takes four times as many."""
+
+MAX_AXES = 32
+"""Axes of an array in a file."""
 
 MORE_THAN_NUMBERS = "save numbers, or text as an array of strings (dtype str)"
 
 
 def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtype[Any]]:
     """Returns shape, whether columns come first, and type, from the beginning of the file. Raises Failure for Python
-    objects, ValueError where it is no such header."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    objects and records, ValueError where it is no such header."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(file)
+    except (*PARSER_ERRORS, MemoryError) as error:  # it is parsed as Python; deep brackets are a MemoryError then
+        raise ValueError(reason(error)) from None
     if dtype.hasobject:
         text = f"{name} holds Python objects, which are not loaded: they could run code"
         raise data_error(text, path, code="objects", help=MORE_THAN_NUMBERS)
+    if dtype.kind == "V":
+        text = f"{name} holds records of several values, not numbers"
+        raise data_error(text, path, code="not-numbers", help="save an array for each of their fields")
+    if len(shape) > MAX_AXES or any(n < 0 for n in shape) or not dtype.itemsize:
+        raise ValueError(f"its header describes no array: {dtype.str} of shape {str(shape)[:100]}")
     return shape, fortran, dtype
 
 
@@ -43,7 +57,7 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | MappedRows]:
     with open_binary(path) as file:
         try:
             shape, fortran, dtype = header(file, "the file", path)
-        except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError) as error:
+        except ValueError as error:
             text = f"this is not an .npy file, or it is damaged: {error}"
             raise data_error(text, path, code="not-npy", help="write one with numpy.save(path, array)") from None
         count = math.prod(shape)

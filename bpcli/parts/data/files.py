@@ -7,16 +7,35 @@ import json
 import os
 import re
 import stat
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from lzma import LZMAError
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
+from zipfile import BadZipFile, LargeZipFile
 
 from bpcli.family.part import near
 from bpcli.records.training import Exit, Failure, Problem
 
 MAX_EXCERPT_LENGTH = 200  # characters of a line that is shown
+MAX_REASON_LENGTH = 200  # characters of what a library says of a file
+
+PARSER_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, NameError, OSError,
+    RuntimeError, SyntaxError, TypeError, ValueError, BadZipFile, LargeZipFile, LZMAError, TokenError, struct.error,
+    zlib.error,
+)  # fmt: skip
+"""What the parsers of zip, npy and images, which are written in Python, raise over a hostile file. A memory that is too
+small is none of them, nor is a Failure."""
+
+
+def reason(error: Exception) -> str:
+    """Returns, on a line, what a library says of a file that it cannot read."""
+    said = visible(next(iter(str(error).splitlines()), ""))
+    return said[:MAX_REASON_LENGTH] or type(error).__name__
 
 
 def expansion_limit(size: int) -> int:

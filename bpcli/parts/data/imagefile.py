@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.parts.data.files import PARSER_ERRORS, reason
 from bpcli.parts.extras import not_installed
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
         return f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file, or a broken one"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"it has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels"
-    except Exception as error:  # whatever a damaged or hostile file makes Pillow's parsers raise
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    except PARSER_ERRORS as error:
+        return getattr(error, "strerror", None) or reason(error)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

@@ -15,8 +15,7 @@ from bpcli.family import Array, Sample, Shape, suggestion
 from bpcli.family.source import FilePath
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data import arrays
-from bpcli.parts.data.files import data_error, expansion_limit, locate
-from bpcli.records.training import Failure
+from bpcli.parts.data.files import PARSER_ERRORS, data_error, expansion_limit, locate, reason
 
 
 class Npz(arrays.ArraySource):
@@ -45,10 +44,8 @@ class Npz(arrays.ArraySource):
             with zipfile.ZipFile(path) as archive:
                 x = _read(archive, path, self.inputs)
                 t = _read(archive, path, self.targets) if need_target else None
-        except Failure:
-            raise
-        except Exception as error:  # whatever a foreign or hostile file makes the parsers of zip and npy raise
-            text = f"this is not an .npz archive, or it is damaged: {error}"
+        except PARSER_ERRORS as error:
+            text = f"this is not an .npz archive, or it is damaged: {reason(error)}"
             help = "write one with numpy.savez(path, x=..., y=...)"
             raise data_error(text, path, code="not-npz", help=help) from None
         if t is not None and x.ndim > 1 and t.ndim:

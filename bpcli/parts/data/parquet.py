@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +16,7 @@ from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
-from bpcli.parts.data.files import data_error, locate, yaml_name
+from bpcli.parts.data.files import data_error, locate, reason, yaml_name
 from bpcli.parts.extras import not_installed
 from bpcli.records.training import Failure
 
@@ -42,6 +43,10 @@ class Parquet(ColumnSource):
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
         path = locate(root, self.path)
+        with _whole(path):
+            return self._load_columns(path, request)
+
+    def _load_columns(self, path: Path, request: ColumnRequest) -> Table:
         file = _opened(path)
         names = tuple(file.schema_arrow.names)
         choice = choose_columns(self, request, Header(names, path))
@@ -49,7 +54,7 @@ class Parquet(ColumnSource):
             [names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights, choice.aside)
         )
         outcomes = [*targets, *weights]
-        table = _read(file, [*order, *outcomes, *aside], path)
+        table = _read(file, [*order, *outcomes, *aside])
         used = self.kinds_read(order, targets, weights, request, lambda name: _kind(table, name, path))
         known = {n: _text(table, n, path) if k == "text" else _numbers(table, n, k, path) for n, k in used.items()}
         formats = {n: self._format(n, kind, request) for n, kind in used.items()}
@@ -69,12 +74,13 @@ class Parquet(ColumnSource):
 
     def read_cells(self, root: Path, names: Sequence[str] | None) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
         path = locate(root, self.path)
-        file = _opened(path)
-        known = tuple(file.schema_arrow.names)
-        chosen = [known[i] for i in columns_to_keep(Header(known, path), names)]
-        table = _read(file, chosen, path)
-        columns = [_text(table, name, path).tolist() for name in chosen]
-        return tuple(chosen), list(zip(*columns, strict=True))
+        with _whole(path):
+            file = _opened(path)
+            known = tuple(file.schema_arrow.names)
+            chosen = [known[i] for i in columns_to_keep(Header(known, path), names)]
+            table = _read(file, chosen)
+            columns = [_text(table, name, path).tolist() for name in chosen]
+            return tuple(chosen), list(zip(*columns, strict=True))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -108,23 +114,21 @@ def _opened(path: Path) -> Any:
         pq: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise not_installed("pyarrow", "parquet", "reading Parquet") from None
+    return pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # a text would have to be UTF-8
+
+
+def _read(file: Any, names: Sequence[str]) -> Any:
+    return file.read(columns=list(dict.fromkeys(names)), use_threads=False)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Raises Failure in place of what pyarrow raises, at any place of the file, over one that is damaged or none."""
     try:
-        return pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # a text would have to be UTF-8
-    except Exception as error:  # whatever a foreign file makes the parser raise
-        text = f"this is not a Parquet file, or it is damaged: {_first_line(error)}"
+        yield
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, NotImplementedError) as error:
+        text = f"this is not a Parquet file, or it is damaged: {reason(error)}"
         raise data_error(text, path, code="not-parquet", help="fetch it again, or write it anew") from None
-
-
-def _read(file: Any, names: Sequence[str], path: Path) -> Any:
-    try:
-        return file.read(columns=list(dict.fromkeys(names)), use_threads=False)
-    except Exception as error:  # damaged pages raise what they like
-        text = f"the Parquet file is damaged: {_first_line(error)}"
-        raise data_error(text, path, code="not-parquet", help="fetch it again, or write it anew") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _without_missing(column: Array | CodedText, form: ColumnFormat) -> Array | CodedText:
@@ -176,6 +180,6 @@ def _numbers(table: Any, name: str, kind: Kind, path: Path) -> Array:
 
 
 def _wrong_kind(name: str, found: Any, wanted: str, path: Path, error: Exception) -> Failure:
-    text = f"column `{name}` holds {found}, not what {wanted} is: {_first_line(error)}"
+    text = f"column `{name}` holds {found}, not what {wanted} is: {reason(error)}"
     help = f"leave its kind out, or leave the column out: `drop: [{yaml_name(name)}]`"
     return data_error(text, path, code="column-kind", help=help)

@@ -76,6 +76,8 @@ def all_weights(
     ClassMismatchError where a name is no class, and where a class to be balanced has no rows.
     """
     if isinstance(weights, str):
+        if len(counts) != len(classes):
+            raise ClassMismatchError(setting, "without training rows nothing says how to balance the classes")
         if 0 in counts:
             text = f"the classes cannot be balanced: no training row is of class `{classes[counts.index(0)]}`"
             raise ClassMismatchError(setting, text, "give weights by name, or rows of that class")

@@ -13,7 +13,7 @@ from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.family import OneOf, Settings, Shape, Source
 from bpcli.parts.data.columns.source import ColumnSource
-from bpcli.records.training import Failure, Problem
+from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.standard_input import STANDARD_INPUT, standard_input
 
 OF_FILE = ("header", "delimiter", "encoding", "comment", "decimal", "thousands", "date_order")
@@ -60,6 +60,8 @@ def source_of(text: str, train: Source | None, need_target: bool, row: Shape = (
     to `root`) holds images. `row` is what the model takes: an image of one channel is read gray. Raises Failure where
     the type is unknown.
     """
+    if not text:
+        raise Failure(Problem("--data names no file", code="usage", help="--data FILE"), exit=Exit.USAGE)
     if text.lstrip().startswith("{"):
         return validate(_DataOption, parse(f"data: {text}", "--data")).data
     root = root or Path()

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bpcli.config.compatibility import find_bad_token
+from bpcli.config.validate import error_line
 from bpcli.family import Array, ColumnFormat, Kind, Missing, Shape, Table, join_names, suggestion
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
@@ -321,18 +322,18 @@ class Preprocessor:
         try:
             stored = META.validate_python(dict(meta))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise _damaged(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise _damaged(error_line(error)) from None
         scaled = (sum(c.scaled_width for c in stored.columns),) if stored.columns else stored.shape
+        if len(set(stored.classes)) < len(stored.classes):
+            raise _damaged("two of its classes have one name")
         if stored.columns and stored.shape != (sum(c.width for c in stored.columns),):
             raise _damaged("the columns do not add up to the shape of a row")
-        if odd := next((c.name for c in stored.columns if not c.is_consistent), None):
-            raise _damaged(f"the settings of column `{odd}` do not fit together")
+        if odd := [c.name for c in stored.columns if not c.is_consistent]:
+            raise _damaged(f"the settings of column `{odd[0]}` do not fit together")
         if bool(stored.classes) != (stored.labels != "none") or bool(stored.classes) == (stored.outputs > 0):
             raise _damaged("classes, labels and outputs do not fit together")
-        scaling = _scaling(tensors, "inputs", scaled)
-        target_scaling = _scaling(tensors, "targets", (stored.outputs,))
-        return cls(**stored.__dict__, scaling=scaling, target_scaling=target_scaling)
+        scalings = _scaling(tensors, "inputs", scaled), _scaling(tensors, "targets", (stored.outputs,))
+        return cls(**stored.__dict__, scaling=scalings[0], target_scaling=scalings[1])
 
 
 def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | None:
@@ -342,8 +343,7 @@ def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | 
     for array in (shift, scale):
         if array is None or array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
             raise _damaged(f"the scaling of its {key} does not fit")
-    assert shift is not None
-    assert scale is not None
+    assert shift is not None and scale is not None  # noqa: PT018
     if not scale.all():
         raise _damaged(f"the scaling of its {key} divides by zero")
     return Scaling(shift, scale)

@@ -1,7 +1,6 @@
 """Gradients computed elsewhere, for the same weights and rows, tensor by tensor against ours."""
 
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import network_state, restore
 from bpcli.family import Array, near
+from bpcli.parts.data.files import PARSER_ERRORS
 from bpcli.records.gradcheck import Finding, GradcheckReport, TensorRow
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
@@ -90,9 +90,9 @@ def _read(file: Path) -> dict[str, Array]:
     if not file.exists():
         raise Failure(Problem(f"there is no file {file}", code="missing-file"), exit=Exit.NO_INPUT)
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             found = {name: np.asarray(archive[name]) for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError):
+    except (*PARSER_ERRORS, MemoryError):
         help = "write one with numpy.savez(FILE, **{'dense_1.dW': ...})"
         raise Failure(Problem(f"{file} is not an .npz file of numbers", code="not-npz", help=help)) from None
     for name, a in found.items():

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from bpcli.config.compatibility import DataFacts, check_trained
 from bpcli.config.experiment import Experiment
+from bpcli.config.validate import error_line, first_error
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import prefixed, restore
@@ -88,21 +90,21 @@ def load(path: Path) -> Model:
     trained_with = folder.record() if folder is not None else record
     try:
         experiment = Experiment.model_validate(meta["experiment"])
-        preprocessor = Preprocessor.from_meta(meta["rules"], tensors)
+        preprocessor = _preprocessor(file, meta["rules"], tensors)
         network_plan = plan_network(experiment.architecture, preprocessor.shape, experiment.regularization)
         preprocessor = replace(preprocessor, tokens=network_plan.tokens)
         loss = experiment.loss.with_classes(preprocessor.classes, ())
         loss.plan(network_plan.y)
-    except (KeyError, TypeError, ShapeError, ClassMismatchError) as error:
+    except KeyError as error:
+        raise own_code_failure(error) or _damaged(file, f"it has no `{error.args[0]}`") from None
+    except (TypeError, ShapeError, ClassMismatchError) as error:
         raise own_code_failure(error) or _damaged(file, str(error)) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "unknown_type":
-            text = f"{file} holds a {first['ctx']['family']} `{first['ctx']['kind']}`, which is no part of this package"
-            failure = Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
-            raise name_needed_files(failure, trained_with) from None
-        raise _damaged(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise _unknown_part(file, error, trained_with) or _damaged(file, error_line(error)) from None
     _check_tensors(file, network_plan, tensors)
+    facts = DataFacts(preprocessor.shape, preprocessor.classes, preprocessor.outputs, (), 0)
+    if issues := check_trained(experiment, facts, network_plan):
+        raise _damaged(file, issues[0].text)
     objective = Objective(network_plan, loss, ROWS_PER_BATCH, np.dtype(experiment.dtype), experiment.seed)
     restore(_weights(objective), tensors)
     return Model(file, experiment, preprocessor, network_plan, objective, record, changed_files(trained_with))
@@ -126,6 +128,24 @@ def _check_tensors(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, 
             raise _damaged(file, f"{name} is {stored[name]} and the network needs {shape}")
     if extra := sorted(stored.keys() - needed.keys()):
         raise _damaged(file, f"it holds {extra[0]}, and the network has no such tensor")
+
+
+def _preprocessor(file: Path, rules: Any, tensors: Mapping[str, Array]) -> Preprocessor:
+    """Returns what the file says of its data. Raises Failure that names the file."""
+    try:
+        return Preprocessor.from_meta(rules, tensors)
+    except Failure as failure:
+        raise Failure(*(replace(p, file=str(file)) for p in failure.problems)) from None
+
+
+def _unknown_part(file: Path, error: ValidationError, trained_with: Mapping[str, Any]) -> Failure | None:
+    """Returns the failure of a part that is none of this package, where that is what is wrong first."""
+    found = first_error(error)
+    if found.get("type") != "unknown_type":
+        return None
+    text = f"{file} holds a {found['ctx']['family']} `{found['ctx']['kind']}`, which is no part of this package"
+    failure = Failure(Problem(text, code="unknown-type", help="a part of your own is loaded by --with FILE.py"))
+    return name_needed_files(failure, trained_with)
 
 
 def _damaged(file: Path, what: str) -> Failure:

@@ -31,6 +31,7 @@ METADATA_KEY = "bpcli"
 MAX_HEADER_BYTES = 16 * 2**20  # bytes; a bound on what a file can make us parse
 MAX_KEYS = 1000  # keys of metadata; a model has one
 MAX_AXES = 8  # axes of a tensor
+MAX_DEPTH = 100  # levels of tables and lists; a config has 64
 TENSOR_NAME = re.compile(r"[\w.\-]{1,256}")
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
@@ -165,7 +166,18 @@ def parse_object(path: Path, text: bytes | str) -> dict[str, Any]:
         raise damaged_file(path, f"its header cannot be read ({type(e).__name__})") from e
     if not isinstance(found, dict):
         raise damaged_file(path, "its header is not a table")
+    if is_deeper(found, MAX_DEPTH):
+        raise damaged_file(path, f"its header is nested more than {MAX_DEPTH} levels deep")
     return found
+
+
+def is_deeper(tree: Any, levels: int) -> bool:
+    """Whether there are more than so many levels of tables and lists in each other."""
+    level = [tree]
+    for _ in range(levels):
+        inner = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
+        level = [child for child in inner if isinstance(child, dict | list)]
+    return bool(level)
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

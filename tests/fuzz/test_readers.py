@@ -1,0 +1,170 @@
+"""Hostile files of every kind are refused or read: no reader raises anything but a Failure. What was found stands as a
+case of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hostile import formats, mutations
+from hostile.judge import Folder, inside, judge
+from hostile.kinds import files, make_folder, npy
+from hostile.readers import READERS, Reader
+from paths import ROOT
+
+from bpcli.family import Source
+from bpcli.notation import Eq, NotationError
+from bpcli.notation.syntax import parse
+from bpcli.parts.data.arrays import read_npy
+from bpcli.records.training import Failure
+
+CASES = 20  # of each reader in the quick version
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return make_folder(tmp_path_factory.mktemp("hostile"), ("trees.yaml",))
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda r: r.name)
+def test_mutated_files_end_as_diagnostics(reader: Reader, tmp_path: Path) -> None:
+    if reader.name == "parquet":
+        pytest.importorskip("pyarrow")
+    seed = reader.seed(tmp_path)
+    assert reader.run(tmp_path, seed)
+    for number in range(CASES):
+        reader.run(tmp_path, reader.change(Random(f"1 {reader.name} {number}"), seed))
+
+
+@pytest.mark.slow
+def test_twenty_thousand_hostile_files() -> None:
+    """The real commands, in 1.5 GB and 10 s each."""
+    command = [sys.executable, "-m", "hostile", "--count", "20000"]
+    paths = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests/support'}"}
+    found = subprocess.run(command, capture_output=True, text=True, env=paths)
+    assert found.stdout.splitlines()[-1:] == ["0 failures"], found.stdout + found.stderr
+
+
+# ----------------------------------------------------------------------------------------------------- what was found
+def changed(key: str, value: Any) -> Callable[[Any], None]:
+    """Puts a value into the meta data, under keys apart by points."""
+
+    def change(meta: Any) -> None:
+        *path, last = key.split(".")
+        for step in path:
+            meta = meta[step]
+        meta[last] = value
+
+    return change
+
+
+def inside_residuals(meta: Any) -> None:
+    meta["experiment"]["architecture"] = mutations.branched(meta["experiment"]["architecture"], 400)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (changed("rules.classes", ["elm"]), "the network has 2 outputs and the data has 1 class"),
+        (changed("rules.classes", ["elm", "oak", "ash"]), "the network has 2 outputs and the data has 3 classes"),
+        (changed("rules.classes", ["elm", "elm"]), "two of its classes have one name"),
+        (changed("experiment.loss.class_weights", "balanced"), "nothing says how to balance the classes"),
+        (changed("experiment.training.metrics", ["r2"]), "r2 is a figure of regressions"),
+        (changed("experiment.loss", "poisson"), "poisson wants counts"),
+        (changed("experiment.\ud800", 1), "unable to parse raw data as a unicode string"),
+        (changed("rules.\udcff", 1), "unable to parse raw data as a unicode string"),
+        (inside_residuals, "nested more than 100 levels deep"),
+        (lambda meta: meta.pop("rules"), "it has no `rules`"),
+    ],
+)
+def test_a_model_that_says_what_none_does(folder: Folder, change: Callable[[Any], None], text: str) -> None:
+    file = folder.path / "run-trees/model.safetensors"
+    meta, tensors = formats.opened(folder.kept[file])
+    change(meta)
+    file.write_bytes(formats.sealed(meta, tensors))
+    with inside(folder.path):
+        for words in (("predict", "run-trees", "--data", "trees.csv"), ("eval", "run-trees")):
+            found = judge(words)
+            assert (found.code, found.fault) == (65, ""), found
+            assert text in found.said
+            assert "run-trees/model.safetensors" in found.said
+    folder.restore()
+
+
+HEADER = "{'descr': %s, 'fortran_order': False, 'shape': %s}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER[:60],
+        HEADER % ("()", "(8, 2)"),
+        HEADER % ("'<U0'", "(8, 2)"),
+        HEADER % ("[('a',)]", "(8, 2)"),
+        HEADER % ("'<f4'", "(-8, -2)"),
+        HEADER % ("'<f4'", "(" + "1, " * 65 + ")"),
+        HEADER % ("'<f4'", "(1" + "0" * 5000 + ",)"),
+        "[" * 150,
+        "(" * 5000,
+        "'''",
+        "\\",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_header_that_describes_no_array(tmp_path: Path, header: str) -> None:
+    text = header.encode()
+    data = files()["x.npy"][:8] + len(text).to_bytes(2, "little") + text + files()["x.npy"][128:]
+    (tmp_path / "x.npy").write_bytes(data)
+    (tmp_path / "x.npz").write_bytes(formats.zip_of({"x.npy": data}))
+    for kind in ("npy", "npz"):
+        with pytest.raises(Failure) as caught:
+            Source.parse({"type": kind, "path": f"x.{kind}"}).load(tmp_path, need_target=False)
+        problem = caught.value.problems[0]
+        assert problem.code == f"not-{kind}"
+        assert problem.file.endswith(f"x.{kind}")
+
+
+def test_an_array_of_records(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(npy(np.zeros(3, [("a", "f4"), ("b", "i4")])))
+    with pytest.raises(Failure, match="records of several values"):
+        read_npy(tmp_path, "x.npy")
+
+
+@pytest.mark.parametrize(("field", "value"), [(6, 1), (6, 0x40), (8, 97), (4, 99), (26, 9999)])
+def test_fields_of_a_zip_archive(folder: Folder, field: int, value: int) -> None:
+    """Encrypted, of another method, of a later version, with a long name: where data and where gradients stand."""
+    data = bytearray(folder.kept[folder.path / "gradients.npz"])
+    again = data.index(b"PK\1\2") + field + 2  # in the archive's own directory
+    for at in (field, again):
+        data[at : at + 2] = value.to_bytes(2, "little")
+    (folder.path / "gradients.npz").write_bytes(data)
+    (folder.path / "all.npz").write_bytes(data)
+    with inside(folder.path):
+        for words in (("gradcheck", "trees.yaml", "--external", "gradients.npz"), ("check", "npz.yaml")):
+            found = judge(words)
+            assert (found.code, found.fault) == (65, ""), found
+    folder.restore()
+
+
+def test_data_without_a_name(folder: Folder) -> None:
+    with inside(folder.path):
+        for words in (("predict", "run-trees", "--data", ""), ("eval", "run-trees", "--data", "")):
+            found = judge(words)
+            assert (found.code, "names no file" in found.said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["x[n] + \ud800", "percentile(5)", "(" * 400, "-" * 5000 + "1", "x[n]\0", "1 +" * 3000 + "1"], ids=repr
+)
+def test_an_equation_that_says_nothing(text: str) -> None:
+    with pytest.raises(NotationError):
+        parse(Eq("y[n]", text))
+    with pytest.raises(NotationError):
+        parse(Eq(text, "x[n]"))

@@ -1,0 +1,383 @@
+"""The kinds of files that bpcli reads: a small valid one of each, how it is changed, and which commands read it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hostile import formats, mutations
+from hostile.judge import Folder, inside, judge
+
+EPOCH = ("--quiet", "--set", "training.epochs=1")
+TREES = """\
+width,height,kind
+1.0,2.0,oak
+2.0,1.5,elm
+3.0,5.0,oak
+4.0,3.5,elm
+5.0,9.0,oak
+6.0,2.5,elm
+7.0,8.0,oak
+8.0,4.5,elm
+"""
+MESSY = '''\
+when,size,price,colour,ok,note,y
+2025-01-31,"1,234.5",\u20ac5.25,red,yes,a,0.5
+2025-02-01,"2,000",\u20ac7.50,blue,no,"b, c",1
+2025-02-03,NA,\u20ac1,,yes,"d ""e""",2
+2025-02-04,4,\u20ac9,red,no,f,3
+2025-03-05,5,\u20ac2,blue,yes,g,4.5
+2025-03-06,6,\u20ac3,red,no,h,5
+'''
+NET = "architecture:\n  - {type: dense, units: 3, activation: tanh}\n  - {type: dense, units: %s}\n"
+CONFIG = "name: trees\nseed: 1\ndata:\n  train: {type: csv, path: trees.csv, target: kind}\n  scale: standardize\n"
+CONFIG += NET % 2 + "loss: softmax_cross_entropy\ntraining: {epochs: 2, batch_size: 4}\n"
+RICH = """\
+name: rich
+seed: 3
+dtype: float64
+data:
+  train: {type: inline, inputs: [[[0, 1, 2, 3], [4, 5, 6, 7], [1, 0, 1, 0], [2, 2, 1, 1]], [[3, 1, 2, 3], [0, 5, 6, 7], [1, 9, 1, 0], [2, 2, 8, 1]]], targets: [cat, dog]}
+architecture:
+  - {type: reshape, shape: [4, 4, 1]}
+  - {type: zero_pad, padding: 1}
+  - {type: conv2d, filters: 2, kernel: 3, activation: {type: leaky_relu, slope: 0.1}}
+  - batch_norm
+  - {type: max_pool2d, size: 2}
+  - {type: residual, layers: [{type: conv2d, filters: 2, kernel: 1, init: {type: normal, std: 0.1}}]}
+  - {type: dropout, rate: 0.2}
+  - flatten
+  - {type: dense, units: 2}
+loss: {type: softmax_cross_entropy, label_smoothing: 0.1}
+regularization: {type: l2, strength: 0.001}
+clipping: {type: norm, max_norm: 1.0}
+optimizer: {type: adamw, learning_rate: {type: cosine, start: 0.01}, decay: 0.01}
+training: {epochs: 1, batch_size: 1, metrics: [accuracy], early_stopping: {metric: train.loss, patience: 3}}
+"""  # noqa: E501
+CLAIMS = (
+    'dense_1.z[0,0]: 0.5\ndense_1.dW[0,0]: {value: -0.2165, tolerance: 0.01}\nloss: 0.6931\n"dense_2.dW[1,1]": 1.0e-3\n'
+)
+CLAIMS_TABLE = 'name,value\n"dense_1.dW[0,0]",-0.2165\nloss,0.6931\n# a remark\ndense_1.z[0,1],1e-3\n'
+PART = '''\
+from typing import Literal
+from bpcli.family import Activation
+from bpcli.notation import Eq
+import numpy as np
+
+
+class Cube(Activation):
+    """y = x^3.
+
+    Source   none
+    """
+
+    type: Literal["cube"] = "cube"
+
+    def forward(self, f, train):
+        np.power(f.x, 3, out=f.y)
+
+    def backward(self, f, train):
+        np.multiply(f.dy, 3 * f.x**2, out=f.dx)
+
+    def equations(self, train, x):
+        return [Eq("y[n,...]", %r), Eq("dx[n,...]", "dy[n,...] * 3 * x[n,...] ** 2")]
+'''
+EQUATION = "x[n,...] ** 3 + where(x[n,...] > 0, 0, 0) - 0 * max(exp(1e-3), 2)"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file. `commands` read it, one of them for a case, after `check` where that is among them."""
+
+    name: str
+    file: str  # empty: the text is a word of the command line, where `{}` stands
+    change: Callable[[Random, bytes], bytes]
+    commands: tuple[tuple[str, ...], ...]
+    content: bytes = b""  # empty: that of the file
+    share: float = 1.0  # how many of all cases are of this kind, beside the others
+
+
+def data_kind(
+    name: str, file: str, config: str, change: Callable[[Random, bytes], bytes], init: str = "", share: float = 1.0
+) -> Kind:
+    """A kind of data file that a config names; `run-<name>` was trained with it."""
+    read = init or file
+    commands = (
+        ("check", config),
+        ("train", config, "--out", "new", *EPOCH),
+        ("predict", f"run-{config[:-5]}", "--data", read),
+        ("eval", f"run-{config[:-5]}", "--data", read),
+        ("init", read, "--out", "first.yaml"),
+        ("eval", f"run-{config[:-5]}"),
+    )
+    return Kind(name, file, change, commands if init != "-" else commands[:2] + commands[-1:], share=share)
+
+
+RUN, NEW = "run-trees", ("--out", "new", *EPOCH)
+RESUME = ("train", "--resume", RUN, "--quiet", "--set", "training.epochs=3")
+KINDS = (
+    Kind(
+        "config", "trees.yaml", formats.yaml_changed, (("check", "trees.yaml"), ("train", "trees.yaml", *NEW)), share=2
+    ),
+    Kind(
+        "config, many parts",
+        "rich.yaml",
+        formats.yaml_changed,
+        (("check", "rich.yaml"), ("train", "rich.yaml", *NEW)),
+        share=2,
+    ),
+    Kind(
+        "option --set",
+        "",
+        formats.argument_changed,
+        (("check", "trees.yaml", "--set", "{}"), ("train", "trees.yaml", "--set", "{}", *NEW)),
+        b"optimizer.learning_rate={type: cosine, start: 0.1}",
+    ),
+    Kind(
+        "option --data",
+        "",
+        formats.argument_changed,
+        (("predict", RUN, "--data", "{}"), ("eval", RUN, "--data", "{}"), ("init", "{}", "--out", "first.yaml")),
+        b"{type: csv, path: trees.csv, target: kind, drop: [height], delimiter: ','}",
+    ),
+    Kind("claims, YAML", "claims.yaml", formats.yaml_changed, (("mark", "claims.yaml", "trees.yaml"),)),
+    Kind("claims, CSV", "claims.csv", formats.table_changed, (("mark", "claims.csv", "trees.yaml"),)),
+    Kind(
+        "model",
+        f"{RUN}/model.safetensors",
+        formats.model_changed,
+        (
+            ("predict", RUN, "--data", "trees.csv"),
+            ("eval", f"{RUN}/model.safetensors", "--data", "trees.csv"),
+            ("trace", f"{RUN}/model.safetensors", "--x", "1,2", "--t", "0"),
+        ),
+        share=3,
+    ),
+    Kind("model, many parts", "run-rich/model.safetensors", formats.model_changed, (("eval", "run-rich"),), share=2),
+    Kind(
+        "model, messy table",
+        "run-messy/model.safetensors",
+        formats.model_changed,
+        (("predict", "run-messy", "--data", "messy.csv"),),
+        share=2,
+    ),
+    Kind(
+        "checkpoint",
+        f"{RUN}/checkpoints/step-00000004.safetensors",
+        formats.model_changed,
+        (RESUME, ("trace", RUN)),
+        share=2,
+    ),
+    Kind(
+        "run.json",
+        f"{RUN}/run.json",
+        formats.json_changed,
+        (
+            RESUME,
+            ("eval", RUN),
+            ("predict", RUN, "--data", "trees.csv"),
+            ("eval", RUN, "--data", "trees.csv"),
+            ("trace", RUN),
+            ("diagnose", RUN),
+        ),
+    ),
+    Kind(
+        "folds.json", "folds/folds.json", formats.json_changed, (("train", "--resume", "folds", "--quiet"),), share=0.3
+    ),
+    Kind("metrics.jsonl", f"{RUN}/metrics.jsonl", formats.json_lines_changed, (RESUME, ("diagnose", RUN))),
+    Kind(
+        "golden", "golden.json", formats.json_changed, (("trace", "trees.yaml", "--golden", "golden.json"),), share=0.5
+    ),
+    Kind(
+        "gradients, npz",
+        "gradients.npz",
+        formats.zip_changed,
+        (("gradcheck", "trees.yaml", "--external", "gradients.npz"),),
+        share=0.5,
+    ),
+    Kind(
+        "equation",
+        "",
+        lambda rng, data: mutations.text_changed(rng, data),
+        (("gradcheck", "--with", "cube.py"),),
+        EQUATION.encode(),
+        share=0.3,
+    ),
+    data_kind("csv", "trees.csv", "trees.yaml", formats.table_changed, share=1.5),
+    data_kind("csv, messy", "messy.csv", "messy.yaml", formats.table_changed, share=1.5),
+    data_kind("csv.gz", "packed.csv.gz", "packed.yaml", formats.gzip_changed),
+    data_kind("npy", "x.npy", "npy.yaml", formats.npy_changed, share=1.5),
+    data_kind("npy, targets", "y.npy", "npy.yaml", formats.npy_changed, "-", share=0.5),
+    data_kind("npz", "all.npz", "npz.yaml", formats.zip_changed, share=2),
+    data_kind("npz, deflated", "deflated.npz", "deflated.yaml", formats.zip_changed),
+    data_kind("idx", "images-ubyte", "idx.yaml", formats.idx_changed),
+    data_kind("idx.gz", "images-ubyte.gz", "idxgz.yaml", formats.gzip_changed, "-"),
+    data_kind("parquet", "table.parquet", "parquet.yaml", lambda rng, data: mutations.changed(rng, data), share=1.5),
+    *(
+        data_kind(e, f"{e}/a/0.{e}", f"{e}.yaml", change, e)
+        for e, change in (
+            ("png", formats.png_changed),
+            ("jpg", mutations.changed),
+            ("gif", mutations.changed),
+            ("bmp", mutations.changed),
+        )
+    ),
+)
+
+
+# ---------------------------------------------------------------------------------------------------------- the folder
+def config_of(
+    source: str, loss: str = "softmax_cross_entropy", units: int = 2, flat: bool = False, more: str = ""
+) -> str:
+    """A small experiment with this source."""
+    net = NET % units if not flat else "architecture:\n  - flatten\n  - {type: dense, units: 2}\n"
+    return f"name: t\ndata:\n  train: {source}\n{more}{net}loss: {loss}\ntraining: {{epochs: 2, batch_size: 4}}\n"
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def idx(array: Any) -> bytes:
+    a = np.asarray(array, np.uint8)
+    return bytes((0, 0, 8, a.ndim)) + struct.pack(f">{a.ndim}I", *a.shape) + a.tobytes()
+
+
+def files() -> dict[str, bytes]:
+    """Every file by its name, but for those that a training writes. Parquet only where pyarrow is there."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 2)).astype("<f4"), np.arange(8) % 2
+    pixels = rng.integers(0, 255, (8, 4, 4))
+    found = {
+        "trees.csv": TREES,
+        "messy.csv": MESSY,
+        "trees.yaml": CONFIG,
+        "rich.yaml": RICH,
+        "claims.yaml": CLAIMS,
+        "claims.csv": CLAIMS_TABLE,
+        "messy.yaml": config_of(
+            "{type: csv, path: messy.csv, target: y, missing: median, unseen: ignore}",
+            "mean_squared_error",
+            1,
+            more="  scale: standardize\n",
+        ),
+        "packed.yaml": config_of("{type: csv, path: packed.csv.gz, target: kind}"),
+        "npy.yaml": config_of("{type: npy, path: x.npy, targets: y.npy}"),
+        "npz.yaml": config_of("{type: npz, path: all.npz}"),
+        "deflated.yaml": config_of("{type: npz, path: deflated.npz}"),
+        "idx.yaml": config_of("{type: idx, inputs: images-ubyte, targets: labels-ubyte}", flat=True),
+        "idxgz.yaml": config_of("{type: idx, inputs: images-ubyte.gz, targets: labels-ubyte}", flat=True),
+        "parquet.yaml": config_of("{type: parquet, path: table.parquet, target: kind, missing: median}"),
+        **{f"{e}.yaml": config_of(f"{{type: images, path: {e}}}", flat=True) for e in ("png", "jpg", "gif", "bmp")},
+    }
+    binary = {
+        "packed.csv.gz": gzip.compress(TREES.encode(), mtime=0),
+        "x.npy": npy(x),
+        "y.npy": npy(y),
+        "all.npz": formats.zip_of({"x.npy": npy(x), "y.npy": npy(y)}),
+        "deflated.npz": formats.zip_of({"x.npy": npy(x), "y.npy": npy(y)}, 8),
+        "images-ubyte": idx(pixels),
+        "labels-ubyte": idx(y),
+        "images-ubyte.gz": gzip.compress(idx(pixels), mtime=0),
+        "gradients.npz": formats.zip_of({"dense_1.dW.npy": npy(np.ones((2, 3))), "loss.npy": npy(np.float64(0.7))}),
+        **pictures(),
+        **table(),
+    }
+    return {name: text.encode() for name, text in found.items()} | binary
+
+
+def pictures() -> dict[str, bytes]:
+    """Folders of images of two classes, each of another format."""
+    from PIL import Image
+
+    rng, found = np.random.default_rng(0), {}
+    for ending, name in {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "bmp": "BMP"}.items():
+        for label in "ab":
+            for i in range(3):
+                file = io.BytesIO()
+                Image.fromarray(rng.integers(0, 255, (6, 6, 3)).astype(np.uint8)).save(file, name)
+                found[f"{ending}/{label}/{i}.{ending}"] = file.getvalue()
+    return found
+
+
+def table() -> dict[str, bytes]:
+    """A Parquet file of columns of every type that is read."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        return {}
+    from datetime import date
+
+    columns = {
+        "size": [1.5, None, 3, 4, 5, 6],
+        "count": [1, 2, 3, 4, 5, 6],
+        "kind": list("abaabb"),
+        "good": [True, False, None, True, True, False],
+        "born": [date(2000, 1, i) for i in range(1, 7)],
+        "colour": ["red", "blue", "red", "red", "blue", "red"],
+    }
+    file = io.BytesIO()
+    parquet.write_table(pa.table(columns), file)
+    return {"table.parquet": file.getvalue()}
+
+
+def make_folder(path: Path, configs: Collection[str] | None = None) -> Folder:
+    """Returns a folder with every valid file, and the runs that were trained with them, or with these configs alone."""
+    content = files()
+    for name, data in content.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    with inside(path):
+        for config in configs or [n for n in content if n.endswith(".yaml") and trainable(n, content)]:
+            made = judge(("train", config, "--quiet", "--out", f"run-{config[:-5]}"), 60)
+            assert made.code == 0, made
+        for words in (
+            ()
+            if configs
+            else (
+                ("trace", "trees.yaml", "--golden", "golden.json"),
+                ("train", "trees.yaml", "--folds", "2", "--out", "folds", *EPOCH),
+            )
+        ):
+            made = judge(words, 60)
+            assert made.code == 0, made
+    return Folder(path)
+
+
+def trainable(config: str, content: dict[str, bytes]) -> bool:
+    """Whether a file is a config, and what reads its data is installed."""
+    source = yaml.safe_load(content[config]).get("data", {}).get("train")
+    return source is not None and (source["type"] != "parquet" or source["path"] in content)
+
+
+def case(kind: Kind, seed: int, number: int, folder: Folder) -> tuple[bytes, list[tuple[str, ...]]]:
+    """Returns the hostile content of a case, and the commands that read it."""
+    rng = Random(f"{seed} {kind.name} {number}")
+    original = kind.content or folder.kept[folder.path / kind.file]
+    data = kind.change(rng, original)
+    first = [c for c in kind.commands[:1] if c[0] == "check"]
+    return data, [*first, rng.choice(kind.commands[len(first) :])]
+
+
+def put(kind: Kind, data: bytes, words: tuple[str, ...], folder: Folder) -> list[str]:
+    """Writes the content where the kind has it. Returns the words of the command."""
+    if kind.file:
+        (folder.path / kind.file).write_bytes(data)
+        return list(words)
+    text = data.decode("utf-8", "surrogateescape")
+    if kind.name == "equation":
+        (folder.path / "cube.py").write_text(PART % text.encode("utf-8", "replace").decode("utf-8"), encoding="utf-8")
+    return [text if w == "{}" else w for w in words]
