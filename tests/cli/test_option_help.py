@@ -87,3 +87,12 @@ def test_a_column_that_is_left_out_is_there(lab: Lab) -> None:
     assert "trees.csv: column `width` is left out here, and the model was trained on it" in found.err
     assert "take it out of `drop`" in found.err
     assert "did you mean" not in found.err
+
+
+def test_what_is_said_of_one_column_takes_the_place_of_all(trained: Lab) -> None:
+    trained.write("later.csv", LATER + LATER.splitlines()[1].replace("1.5;1", "2;2") + "\n$2;2;1/13/2020;3;3\n")
+    data = "{type: csv, path: later.csv, target: y, missing_values: [2]}"
+    for command in ("predict", "eval"):
+        found = trained.run(command, "run", "--data", data)
+        assert "[missing-and-value]" in found.err
+        trained.good(command, "run", "--data", *shlex.split(OPTION.findall(found.err)[0]))

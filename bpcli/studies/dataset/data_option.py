@@ -123,6 +123,8 @@ def _option(setting: re.Match[str], typed: Mapping[str, Any]) -> str:
         settings["columns"] = _treatments(typed.get("columns"))
         for name, own in _treatments(said["columns"]).items():
             settings["columns"][name] = settings["columns"].get(name, {}) | own
+            if "missing_values" in own:  # in place of what stands for no value in all columns
+                settings.pop("missing_values", None)
     return f"--data {shlex.quote(flow(settings))}"
 
 
