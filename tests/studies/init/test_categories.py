@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from bpcli.family import Array, CodedText, Table
+from bpcli.studies.evaluation.evaluate import evaluate
 from bpcli.studies.init.categories import choose_encoding, one_hot_limits, order_and_names
+from bpcli.studies.init.init import write_config
 from bpcli.studies.init.inspect import Inspection, inspect_data
 from bpcli.studies.init.options import ColumnOptions
+from bpcli.studies.run.resume import start
+from bpcli.studies.run.setup import set_up
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +92,41 @@ def test_who_a_row_is_of_is_no_input_where_each_has_few_rows() -> None:
     kept = found(ColumnOptions(text=("patient",)), patient=who, z=noise[0], y=noise[1])
     assert kept.columns[0].treatment == "one-hot, 60 inputs"
     assert found(shop=who, z=noise[0], y=noise[1]).columns[0].treatment == "one-hot, 60 inputs"
+
+
+def reached(columns: str) -> float:
+    """R2 on the test rows with these settings of column `w`; with none of it where they are ""."""
+    setting = f"columns: {{w: {columns}}}" if columns else "drop: [w]"
+    done = write_config(
+        f"{{type: csv, path: a.csv, unseen: ignore, {setting}}}", ("y",), None, Path("a.yaml"), force=True
+    )
+    assert done.file is not None
+    out = Path(f"run{len(list(Path().glob('run*')))}")
+    start(set_up(done.file, ("seed=1",), new_run=True), out, []).run()
+    return evaluate(out, "test").metrics["r2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "count"), [(600, 60), (3000, 60), (3000, 300), (10_000, 800)])
+def test_all_categories_with_inputs_of_their_own_gain_more_than_they_lose(rows: int, count: int) -> None:
+    """Categories of which some are rare, with an effect each and with none: the figures of leaving the column out, of
+    its frequency, of inputs for the frequent half, and of inputs for all."""
+    ways = ("", "{encoding: frequency}", f"{{encoding: frequency, min_rows: {rows // count}}}", "{kind: text}")
+    for size in (1.0, 0.0):
+        rng = np.random.default_rng(rows + count)
+        shares = rng.gamma(1.0, size=count) + 0.05
+        at = rng.choice(count, rows, p=shares / shares.sum())
+        x = rng.normal(size=(3, rows)).round(3)
+        y = x[0] + np.sin(x[1]) + size * rng.normal(size=count)[at] + rng.normal(0, 0.5, rows)
+        table = zip(*x.tolist(), [f"c{i}" for i in at], y.round(3).tolist(), strict=True)
+        Path("a.csv").write_text("a,b,c,w,y\n" + "".join(",".join(map(str, row)) + "\n" for row in table))
+        none, frequency, frequent, every = (reached(way) for way in ways)
+        print(f"\n| {rows:,} | {count} | {size:g} | {none:.3f} | {frequency:.3f} | {frequent:.3f} | {every:.3f} |")  # noqa: T201
+        if size:
+            assert every > none + 0.15
+            assert every >= max(frequency, frequent) - 0.01
+        else:
+            assert every > none - 0.05
 
 
 # Whole numbers
