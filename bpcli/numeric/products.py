@@ -4,6 +4,7 @@ OpenBLAS gives products of 2 * 2^18 multiply-adds and more to threads of its own
 on asking for the next one for milliseconds. Where other threads work on the same cores, that costs more than it gains.
 """
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +22,9 @@ MIN_PART = 16
 MIN_WEIGHTS = 1 << 13
 """Weights of a layer from which on its products are cut."""
 
+MAX_ROWS = 1 << 32
+"""Rows of a product from which on nobody asks how it is cut."""
+
 SUM_BLOCK_ENTRIES = 1 << 13
 """Outputs, at least those of one row, whose sums are made of parts at a time."""
 
@@ -29,8 +33,16 @@ SUM_BLOCK_ENTRIES = 1 << 13
 def equal_parts(rows: int, macs: int) -> int:
     """Returns into how many equal parts so many rows are cut, `macs` multiply-adds each, so that none has more than
     MAX_MACS, as near to that as parts of MIN_PART rows come."""
-    ways = [parts for parts in range(1, rows // MIN_PART + 1) if rows % parts == 0] or [1]
+    ways = [parts for parts in _divisors(rows) if parts <= rows // MIN_PART] or [1]
     return next((parts for parts in ways if rows * macs <= parts * MAX_MACS), ways[-1])
+
+
+def _divisors(n: int) -> list[int]:
+    """Returns what divides n, upwards; of a number of rows that no memory holds only 1."""
+    if n > MAX_ROWS:
+        return [1]
+    small = [k for k in range(1, math.isqrt(n) + 1) if n % k == 0]
+    return [*small, *(n // k for k in reversed(small) if k * k != n)]
 
 
 class Cuts(NamedTuple):

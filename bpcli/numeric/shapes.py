@@ -22,6 +22,8 @@ def entry_name(path: str, at: EntryIndex) -> str:
 
 def in_bytes(n: float) -> str:
     """Writes a number of bytes with its unit: 640 B, 1.2 MB."""
+    if n >= 10**21:  # which may be too large a number to divide
+        return "over 1,000,000 PB"
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if n < 1000:
             return f"{n:.0f} {unit}" if unit == "B" or n >= 100 else f"{n:.1f} {unit}"

@@ -67,6 +67,7 @@ LEFT_OUT: dict[tuple[str, str, str], str] = {
     ("bpcli/numeric/threads.py", "_Worker.wait", "except BaseException: entered"): "an interrupt",
     ("bpcli/numeric/threads.py", "_Worker.wait", "self._busy: true"): "an interrupt",
     ("bpcli/numeric/threads.py", "_Worker.wait", "self._busy: false"): "an interrupt",
+    ("bpcli/numeric/products.py", "_divisors", "n > MAX_ROWS: true"): "more rows than any memory holds",
     ("bpcli/engine/fusion.py", "BoundKernel._blocks", "max(1, self.frame.x[:1].size): argument 1 wins"):
         "a batch of no rows",
     ("bpcli/engine/network.py", "Network.__init__",

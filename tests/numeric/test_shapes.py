@@ -14,6 +14,7 @@ from bpcli.numeric.shapes import entry_name, in_bytes, written
     [
         (0, "0 B"), (640, "640 B"), (999, "999 B"), (1000, "1.0 KB"), (1234, "1.2 KB"), (99_940, "99.9 KB"),
         (100_000, "100 KB"), (1.5e6, "1.5 MB"), (2e9, "2.0 GB"), (3e12, "3.0 TB"), (4e15, "4 PB"), (5e18, "5,000 PB"),
+        (10**600, "over 1,000,000 PB"),
     ],
 )  # fmt: skip
 def test_bytes_have_a_unit(count: float, text: str) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import cProfile
 import gc
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Self
 
 
@@ -50,3 +53,28 @@ done = Work().__enter__()
 atexit.register(lambda: (done.__exit__(), pathlib.Path("calls").write_text(str(done.calls))))
 """
 """A program that counts from its place on to the end of its process, and then writes the number into a file `calls`."""
+
+
+class TooMuchWorkError(BaseException):
+    """Raised in the middle of what does more than it may: no handler of exceptions catches it."""
+
+
+@contextmanager
+def at_most(lines: int) -> Iterator[None]:
+    """Stops what is done inside when it has run more lines of Python than these, turns of loops among them: what has no
+    end ends."""
+    left = lines
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise TooMuchWorkError(f"more than {lines:,} lines, now in {frame.f_code.co_qualname}")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)

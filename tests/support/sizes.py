@@ -76,6 +76,7 @@ NETS: dict[str, Net] = {
     "a row more than can be cut": _alone(_conv(8, 1, stride=2), (50, 50, 127), 5),
     "bands of zeros": _alone(_conv(4, 2, padding=5, stride=2), (6, 9, 3), 2),
     "no column is seen": _alone(_conv(3, 2, padding=(0, 4), stride=(1, 20)), (5, 4, 2), 5),
+    "windows far apart": _alone(_conv(2, 2, padding=1, stride=99), (100, 100, 1), 9),
     "nothing is seen": _alone(_conv(3, 2, padding=4, stride=20), (3, 4, 2), 5),
     # strips (strips.py)
     "filters larger than a block": _alone(_conv(160, 3, padding="same"), (12, 12, 192), 4),

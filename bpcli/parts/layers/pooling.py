@@ -27,7 +27,7 @@ class MaxPool2d(Window, Layer):
     def plan(self, x: Shape) -> Plan:
         grid = self.grid(x)
         y = (grid.rows.out, grid.columns.out, x[2])
-        number: DType = "byte" if len(grid.cells) <= 256 else "int"
+        number: DType = "byte" if grid.places <= 256 else "int"
         scratch = {"more": Slot((N, *y), "bool"), "number": Slot((N, *y), number)}
         if not grid.apart:
             scratch["part"] = Slot((N, *y))
@@ -82,6 +82,7 @@ class MaxPool2d(Window, Layer):
         yield Sample(cls(size=(3, 2), stride=(1, 3)), (5, 6, 3), batch=1, note="stride apart from size")
         yield Sample(cls(size=3, stride=2, padding="same"), (6, 5, 1), batch=2, note="same, one row more below")
         yield Sample(cls(size=1, stride=2), (5, 4, 2), note="gaps")
+        yield Sample(cls(size=9, padding="same"), (2, 3, 1), batch=2, note="a window larger than the image")
         yield Sample(cls(size=2, stride=1, padding=1), (3, 3, 2), batch=2, inputs={"x": tied((2, 3, 3, 2), 2)},
                      kinks=TIED, note="negative, with padding and ties")  # fmt: skip
         yield Sample(cls(size=(2, 3), stride=(1, 2)), (4, 5, 2), batch=2, inputs={"x": tied((2, 4, 5, 2))},
@@ -120,11 +121,11 @@ class AvgPool2d(Window, Layer):
         for cell in grid.cells[1:] if grid.inside else grid.cells:
             (total,) = cell.seen(f.y)
             np.add(total, f.x[cell.pixels], out=total)
-        np.divide(f.y, len(grid.cells), out=f.y)
+        np.divide(f.y, grid.places, out=f.y)
 
     def backward(self, f: Frame, train: bool) -> None:
         grid = self.grid(f.x.shape[1:])
-        np.divide(f.dy, len(grid.cells), out=f.part)
+        np.divide(f.dy, grid.places, out=f.part)
         if not grid.tiles:
             f.dx.fill(0)
         for cell in grid.cells:
@@ -149,6 +150,7 @@ class AvgPool2d(Window, Layer):
         yield Sample(cls(size=3, stride=2, padding=1), (7, 6, 2), batch=2, note="overlapping, padded")
         yield Sample(cls(size=(3, 2), stride=(1, 3)), (5, 6, 3), batch=1, note="stride apart from size")
         yield Sample(cls(size=(3, 2), stride=2, padding="same"), (5, 4, 1), batch=2, note="same")
+        yield Sample(cls(size=6, stride=5, padding=5), (2, 3, 1), batch=2, note="windows that miss the image")
         yield Sample(cls(size=3), (2, 5, 1), error="a window 3 high does not fit into an image 2 high")
         yield Sample(cls(), (3, 4), error="not over rows of shape (3, 4)")
         yield Sample({"type": "avg_pool2d", "stride": 0}, error="greater than 0")

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from bpcli.family import Array, Settings, Shape, ShapeError
+from bpcli.numeric.shapes import written
 
 
 def as_tuples(value: Any) -> Any:
@@ -20,6 +21,8 @@ def as_tuples(value: Any) -> Any:
 WindowSize = Annotated[int, Field(gt=0)]
 Pair = Annotated[WindowSize | tuple[WindowSize, WindowSize], BeforeValidator(as_tuples)]
 """A number for both axes of an image, or one for its height and one for its width."""
+MAX_PLACES = 1 << 53
+"""Places of a window that equations, which have floating-point numbers, can count."""
 Margin = Annotated[int, Field(ge=0)]
 
 
@@ -36,14 +39,19 @@ class WindowAxis:
     before: int
     out: int
 
+    @property
+    def offsets(self) -> Iterator[int]:
+        """Yields the offsets at which an output has a pixel, upwards: of a window much larger than the image a few."""
+        starts = range(self.before - self.stride * (self.out - 1), self.before + 1, self.stride)
+        for start, end in zip(starts, (*starts[1:], self.size), strict=True):  # by outputs, the last one first
+            yield from range(max(0, start), min(end, start + self.pixels))
+
     def meeting(self, u: int) -> tuple[slice, slice]:
-        """Returns the outputs whose window has a pixel at offset u, and those pixels."""
+        """Returns the outputs whose window has a pixel at offset u, one of `offsets`, and those pixels."""
         first = max(0, -(-(self.before - u) // self.stride))
         last = min(self.out - 1, (self.pixels - 1 + self.before - u) // self.stride)
-        start = first * self.stride + u - self.before
-        count = max(0, last - first + 1)
-        stop = start + (count - 1) * self.stride + 1
-        return slice(first, first + count), slice(start, stop, self.stride) if count else slice(0, 0)
+        start, stop = (self.stride * p + u - self.before for p in (first, last))
+        return slice(first, last + 1), slice(start, stop + 1, self.stride)
 
     @property
     def inside(self) -> bool:
@@ -77,18 +85,23 @@ class WindowGrid:
     rows: WindowAxis
     columns: WindowAxis
 
+    @property
+    def places(self) -> int:
+        """How many places the window has."""
+        return self.rows.size * self.columns.size
+
     @cached_property
     def cells(self) -> tuple[WindowCell, ...]:
-        """Every place of the window, row by row."""
+        """Every place of the window at which some output has a pixel, row by row."""
         found: list[WindowCell] = []
         every = slice(None)
         everywhere = slice(0, self.rows.out), slice(0, self.columns.out)
-        for u in range(self.rows.size):
+        columns = [(v, self.columns.meeting(v)) for v in self.columns.offsets]
+        for u in self.rows.offsets:
             p, h = self.rows.meeting(u)
-            for v in range(self.columns.size):
-                q, w = self.columns.meeting(v)
+            for v, (q, w) in columns:
                 outputs = None if (p, q) == everywhere else (every, p, q)
-                found.append(WindowCell(len(found), outputs, (every, h, w)))
+                found.append(WindowCell(u * self.columns.size + v, outputs, (every, h, w)))
         return tuple(found)
 
     @cached_property
@@ -192,7 +205,10 @@ def _grid(size: Any, stride: Any, padding: Any, x: Shape) -> WindowGrid:
             text = f"a window {k} {name} does not fit into an image {pixels} {name}{padded}"
             raise ShapeError(text, "a smaller `size`, fewer such layers before it, or `padding: same`")
         axes.append(WindowAxis(pixels, k, s, a, (pixels + 2 * a - k) // s + 1))
-    return WindowGrid(*axes)
+    grid = WindowGrid(*axes)
+    if grid.places > MAX_PLACES:
+        raise ShapeError(f"a window of {written(sizes)} pixels is too large to count them", "a smaller `size`")
+    return grid
 
 
 def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:

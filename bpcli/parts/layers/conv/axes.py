@@ -89,15 +89,16 @@ def phases(axis: FilterAxis) -> tuple[Phase, ...]:
     stride * p + dilation * u = h + before, which asks for the same u of all pixels a stride apart."""
     s, r = axis.stride, axis.dilation
     common = math.gcd(s, r)
+    step = s // common
+    inverse = pow(r // common, -1, step)
     found = []
     for first in range(min(s, axis.size)):
         start = first + axis.before
         count = -(-(axis.size - first) // s)
-        weight = next((u for u in range(min(s // common, axis.kernel)) if (start - r * u) % s == 0), None)
-        if weight is None:
+        weight = start // common * inverse % step  # the first u for which s divides start - r u, where one does
+        if start % common or weight >= axis.kernel:
             found.append(Phase(first, s, 0, 1, None))
             continue
-        step = s // common
         kernel = len(range(weight, axis.kernel, step))
         bare = FilterAxis(axis.out, kernel, 1, r // common)
         before = bare.span - 1 - (start - r * weight) // s

@@ -21,6 +21,10 @@ MAX_MATRIX_ENTRIES = 1 << 18
 """Numbers of a matrix of windows: a megabyte in float32, so that it stays in a level 2 cache. Much smaller ones are
 multiplied so soon that two threads stand in each other's way, asking for the interpreter's lock."""
 
+MAX_PADDED_ENTRIES = 1 << 24
+"""Numbers of images with zeros around them, from which on fewer of them are worked on at a time: their windows are so
+far apart that the matrix has room for many."""
+
 MACS_PER_MOVE = 10
 """Multiply-adds that take as long as to move one number."""
 
@@ -68,6 +72,7 @@ class Correlation:
         self.rows = self.taps + bias
         self.shape = (groups, self.rows, filters)  # of the matrix
         self.size = groups * self.rows * filters
+        self.inside = h.inside and w.inside  # whether no window sees a zero around an image
         self.least = 2  # pieces of a chunk: the windows of a whole batch are never there at once
         self.ones = bias  # whether windows have a last column of 1
         self.positions = h.out * w.out
@@ -81,7 +86,14 @@ class Correlation:
     def piece_size(self) -> tuple[int, int]:
         """Returns how many images make a piece, and how many rows of their outputs: all, unless it is one image's."""
         images, row = MAX_MATRIX_ENTRIES // self.room(self.h.out), self.room(1)
+        if not self.inside:
+            images = min(images, -(-MAX_PADDED_ENTRIES // self.pixels(self.h.out)))
         return (images, self.h.out) if images else (1, max(1, MAX_MATRIX_ENTRIES // row))
+
+    def pixels(self, high: int) -> int:
+        """Returns the numbers of an image that so many rows of outputs look at, with what is between them."""
+        tall, wide = (high - 1) * self.h.stride + self.h.span, (self.w.out - 1) * self.w.stride + self.w.span
+        return tall * wide * self.depth
 
     def room(self, high: int) -> int:
         """Returns the numbers of a chunk's `windows` that so many rows of outputs of an image take."""
@@ -90,9 +102,8 @@ class Correlation:
     def memory(self, apart: bool) -> dict[str, int]:
         """Returns how many numbers a chunk needs of each array of the frame; `apart`: outputs are not contiguous."""
         positions = self.images * self.tall * self.w.out
-        high = (self.tall - 1) * self.h.stride + self.h.span
         return {
-            "padded": self.images * high * ((self.w.out - 1) * self.w.stride + self.w.span) * self.depth,
+            "padded": 0 if self.inside else self.images * self.pixels(self.tall),
             "windows": self.images * self.room(self.tall),
             "made": positions * self.groups * self.filters if apart else 0,
             "terms": self.size * self._cut(positions, max(MAX_MATRIX_ENTRIES, self.size)).terms,

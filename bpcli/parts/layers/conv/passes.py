@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bpcli.family.plan import Array, Frame, Slot
+from bpcli.family.plan import Array, Frame, ShapeError, Slot
 from bpcli.numeric.threads import CHUNKS, Chunk, ChunkedWork, chunk_range
 from bpcli.parts.layers.conv.axes import FilterAxis, Phase, phases
 from bpcli.parts.layers.conv.correlation import Correlation
 from bpcli.parts.layers.conv.depthwise import Depthwise
 from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 from bpcli.parts.layers.conv.strips import Strips
+
+MAX_PHASES = 1 << 16
+"""Phases of the strides; to plan for so many takes a third of a second."""
 
 
 @lru_cache(maxsize=512)
@@ -52,6 +55,11 @@ class Passes:
     def __init__(self, h: FilterAxis, w: FilterAxis, groups: int, channels: int, filters: int, biased: str) -> None:
         self.groups, self.channels, self.filters = groups, channels, filters
         self.taps = (h.kernel, w.kernel)
+        if (count := min(h.stride, h.size) * min(w.stride, w.size)) > MAX_PHASES:
+            text = (
+                f"a stride of {h.stride} x {w.stride} takes {count:,} products on the way back, at most {MAX_PHASES:,}"
+            )
+            raise ShapeError(text, "a smaller `stride`")
         self.there = correlation(h, w, groups, channels, filters, biased == "there")
         self.back = tuple(self._phase_filters(h, w, biased == "back"))
         self.cost_backward = sum(phase.filters.cost for phase in self.back if phase.filters is not None)
