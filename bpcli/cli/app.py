@@ -112,8 +112,14 @@ def _custom_code_failure(error: Exception) -> Failure | None:
 
     failure = own_code_failure(error)
     if failure is not None and "--debug" in sys.argv:
-        traceback.print_exc()
+        _show_traceback()
     return failure
+
+
+def _show_traceback() -> None:
+    from bpcli.render.console import write_to
+
+    write_to(sys.stderr, traceback.format_exc().rstrip("\n"))
 
 
 def _other_error(error: Exception) -> int:
@@ -157,7 +163,7 @@ def _internal_error(error: Exception) -> int:
     from bpcli.records.training import Exit, Failure, Problem
 
     if "--debug" in sys.argv:
-        traceback.print_exc()
+        _show_traceback()
         return int(Exit.INTERNAL)
     if help := getattr(error, "help", ""):  # a part of this package whose class is not declared as parts are
         return _report_failure(Failure(Problem(str(error), code="declaration", help=help), exit=Exit.INTERNAL))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli.endings import check_ending
 from bpcli.cli.options import Config, Json, Sets, With
 
 
@@ -22,6 +23,8 @@ def check(
 
     Shows the layers with their shapes and costs, the rows of each split, and the first rows.
     """
+    check_ending(sheet, "--sheet", [".png"])
+
     from bpcli.render.console import say, show_problems, show_result, waiting
     from bpcli.render.describe.check import check_page
     from bpcli.studies.custom.load import load

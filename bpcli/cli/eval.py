@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli.endings import check_ending
 from bpcli.cli.options import DataFile, Json, Run, With
 
 
@@ -30,6 +31,8 @@ def evaluate(
         raise typer.BadParameter("give --split or --data, not both", param_hint="--data")
     if split not in (None, "train", "validation", "test"):
         raise typer.BadParameter("a split is train, validation or test", param_hint="--split")
+
+    check_ending(sheet, "--sheet", [".png"])
 
     from bpcli.render.console import say, show_problems, show_result, waiting
     from bpcli.render.evaluation.evaluate import evaluation

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from bpcli.cli.endings import check_ending
+
+STDOUT = Path("-")
 SECONDS = {"s": 1, "m": 60, "h": 3600}  # of a unit of time
 
 
@@ -107,6 +110,8 @@ def init(
         raise typer.BadParameter("a folder of images says so itself: leave it out", param_hint="--task")
     if budget is not None and not tune:
         raise typer.BadParameter("it is the time for comparing settings: give --tune too", param_hint="--budget")
+    if out != STDOUT:
+        check_ending(out, "--out", [".yaml", ".yml"])
     seconds = None if budget is None else _seconds(budget)
 
     from bpcli.render.console import say, show, show_plain, waiting

@@ -1,10 +1,12 @@
 """`bpcli predict`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bpcli.cli.endings import check_ending
 from bpcli.cli.options import Json, Run, With
 
 
@@ -34,6 +36,9 @@ def predict(
     warn: Annotated[
         bool, typer.Option("--warn", help="Add a column that marks rows far outside of what training saw.")
     ] = False,
+    escape_formulas: Annotated[
+        bool, typer.Option("--escape-formulas", help="Put ' before cells that a spreadsheet would take for formulas.")
+    ] = False,
     with_: With = None,
     json: Json = False,
 ) -> None:
@@ -43,6 +48,11 @@ def predict(
     Columns that are kept have their names and cells as they stand in the file, whatever the model makes of them; a
     prediction whose name one of them has is called predicted_NAME.
     """
+    check_ending(out, "--out", [".csv", ".json", ".txt"])
+    json = json or (out is not None and out.suffix.lower() == ".json")
+    if json and escape_formulas:
+        raise typer.BadParameter("JSON has no formulas: leave it out", param_hint="--escape-formulas")
+
     from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
     from bpcli.render.evaluation.predict import as_csv, as_json
     from bpcli.studies.custom.load import load
@@ -54,8 +64,8 @@ def predict(
         joined = {"keep": keep or (), "append": append, "row_numbers": row_numbers}
         predictions = study(run, data, Path.cwd(), warn=warn, **joined)  # type: ignore[arg-type]
     show_problems(predictions.warnings)
-    json = json or (out is not None and out.suffix == ".json")
-    text = as_json(predictions) if json else as_csv(predictions)
+    shown = out is None and sys.stdout.isatty()
+    text = as_json(predictions) if json else as_csv(predictions, escape_formulas=escape_formulas, shown=shown)
     if out is None:
         (show_json if json else show_plain)(text)
     else:

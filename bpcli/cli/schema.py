@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bpcli.cli.endings import check_ending
 from bpcli.cli.options import Json
 
 
@@ -16,6 +17,8 @@ def schema(
 
     Editors complete and check YAML by it.
     """
+    check_ending(out, "--out", [".json"])
+
     from bpcli.config.experiment import Experiment
     from bpcli.config.schema import json_schema
     from bpcli.render.console import say, show_json

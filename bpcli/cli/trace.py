@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bpcli.cli import traced
+from bpcli.cli.endings import page_format, say_ending
 from bpcli.cli.mark import mark
 from bpcli.cli.options import Json, Sets, With
 from bpcli.cli.worksheet import Page, worksheet
@@ -39,7 +40,9 @@ DetailLevel = Annotated[
     typer.Option(help="How much is shown; default overview, with --param path, with --layer neuron."),
 ]
 StepCount = Annotated[int, typer.Option(min=1, max=100, help="How many training steps.")]
-PageFormat = Annotated[Format, typer.Option(help="What to write.")]
+PageFormat = Annotated[
+    Format | None, typer.Option(help="What to write; default what the ending of --out means, else text.")
+]
 OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to stdout.")]
 GoldenFile = Annotated[
     Path | None,
@@ -62,7 +65,7 @@ def trace(
     steps: StepCount = 1,
     digits: traced.Digits = 6,
     elide: traced.Elide = "auto",
-    format: PageFormat = Format.text,
+    format: PageFormat = None,
     out: OutFile = None,
     ascii: traced.OnlyAscii = False,
     width: traced.Width = None,
@@ -90,22 +93,23 @@ def trace(
         return _as_worksheet(request, unused, seed, layer, param, digits, elide, format, out, ascii)
     if check is not None:
         unused |= {"--layer": layer, "--param": param, "--digits": digits != 6, "--elide": elide != "auto"}
-        unused |= {"--format": format not in (Format.text, Format.json), "--out": out}
+        unused |= {"--format": format not in (None, Format.text, Format.json), "--out": out}
         return _as_mark(request, unused, check, seed, ascii, width, json or format is Format.json)
 
     from bpcli.render.trace.draw import write_derivation
     from bpcli.studies.trace.derive_step import View
 
-    plain = traced.only_ascii(ascii, out) if format is Format.text else ascii
+    said = Format.json if json else format
+    form = page_format(out, said and said.value, Format.text.value, list(Format))
+    plain = traced.only_ascii(ascii, out) if form == Format.text else ascii
     shown = detail or DetailOption("path" if param else "neuron" if layer or example else "overview")
     found = _derived(
         request, View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain), seed
     )
     if golden is not None:
         return _compare(found, golden)
-    form = Format.json if json else format
-    write_derivation(found, form.value, out, width, plain)
-    traced.say_ending(out, form.value)
+    write_derivation(found, form, out, width, plain)
+    say_ending(out, form)
     return _exit_code(found.wrong)
 
 
@@ -142,13 +146,14 @@ def _exit_code(is_bad: object) -> int:
 
 def _as_worksheet(
     request: traced.TraceRequest, unused: Mapping[str, object], seed: int, layer: list[str] | None,
-    param: list[str] | None, digits: int, elide: str, format: Format, out: Path | None, ascii: bool,
+    param: list[str] | None, digits: int, elide: str, format: Format | None, out: Path | None, ascii: bool,
 ) -> int:  # fmt: skip
     """Does what `trace --worksheet` did in an earlier version, by the command that does it now."""
     if format is Format.json:
         raise typer.BadParameter("a worksheet is markdown, latex or html", param_hint="--format")
-    page = Page.markdown if format is Format.text else Page(format.value)
-    options = {"format": page.value if page is not Page.markdown else "", "digits": digits if digits != 6 else 0}
+    page = None if format is None or format is Format.text else Page(format.value)
+    form = "" if page is None or page is Page.markdown else page.value
+    options = {"format": form, "digits": digits if digits != 6 else 0}
     options |= {"layer": layer, "param": param, "elide": elide if elide != "auto" else "", "ascii": ascii, "out": out}
     _say_moved("--worksheet", request.command("worksheet", seed=seed, **options), unused)
     r = request

@@ -44,9 +44,6 @@ Elide = Annotated[
 OnlyAscii = Annotated[bool, typer.Option("--ascii", help="Nothing but ASCII.")]
 Width = Annotated[int | None, typer.Option(min=40, max=400, help="Columns; default the terminal's, or 80.")]
 
-ENDINGS = {".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".json": "json", ".txt": "text"}
-"""Formats of a page by the ending that a file of it usually has."""
-
 
 @dataclass(frozen=True)
 class TraceRequest:
@@ -98,15 +95,6 @@ class TraceRequest:
                 dashed = str(one).startswith("-")  # what would be taken for an option
                 typed += [f"--{name}"] if one is True else [f"--{name}={one}"] if dashed else [f"--{name}", one]
         return shell_command(typed)
-
-
-def say_ending(out: Path | None, form: str) -> None:
-    """Says so where the ending of the file written means another format than it holds."""
-    meant = ENDINGS.get(out.suffix.lower(), form) if out is not None else form
-    if meant != form:
-        from bpcli.render.console import say
-
-        say(f"{out} holds {form}: `--format {meant}` writes what its ending means")
 
 
 def only_ascii(wanted: bool, out: Path | None = None) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bpcli.cli import traced
+from bpcli.cli.endings import page_format, say_ending
 from bpcli.cli.options import Sets, With
 
 
@@ -28,7 +29,9 @@ def worksheet(
     param: traced.Params = None,
     digits: traced.Digits = 6,
     elide: traced.Elide = "auto",
-    format: Annotated[Page, typer.Option(help="What to write.")] = Page.markdown,
+    format: Annotated[
+        Page | None, typer.Option(help="What to write; default what the ending of --out means, else markdown.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write there, and the answers beside it: NAME.answers.yaml for NAME.md."),
@@ -49,10 +52,11 @@ def worksheet(
     from bpcli.studies.trace.derive_step import View
     from bpcli.studies.trace.worksheet import worksheet as make
 
+    form = page_format(out, format and format.value, Page.markdown.value, list(Page))
     entries, terms = traced.elision(elide)
     plain = traced.only_ascii(ascii, out)
     view = View("neuron", tuple(layer or ()), tuple(param or ()), 1, digits, entries, terms, plain)
     target, _ = request.open()
-    write_worksheet(make(target, seed, view, request.command("mark", "answers.yaml", seed=seed)), format.value, out)
-    traced.say_ending(out, format.value)
+    write_worksheet(make(target, seed, view, request.command("mark", "answers.yaml", seed=seed)), form, out)
+    say_ending(out, form)
     return int(Exit.OK)

@@ -144,8 +144,15 @@ def _write_result(text: str) -> None:
 
 
 def say(text: str | Text = "") -> None:
-    """Prints a remark on stderr; a long line is the terminal's to wrap, so that it can be copied whole."""
-    console(sys.stderr).print(text, soft_wrap=True)
+    """Prints a remark on stderr, one line where it is plain text; a long line is the terminal's to wrap, so that it can
+    be copied whole."""
+    console(sys.stderr).print(text_line(text) if isinstance(text, str) else text, soft_wrap=True)
+
+
+def text_line(text: str, style: str = "") -> Text:
+    """Returns a text in which everything that does not print is an escape, line breaks too. (`Text` itself passes line
+    breaks on, and drops some controls without a word.)"""
+    return Text(printable(text), style)
 
 
 def show_problems(problems: Sequence[Problem]) -> None:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bpcli.numeric.shapes import entry_name
 from bpcli.records.gradcheck import EXACT_WITNESSES, GradcheckReport, LayerLaws, PartVerdict, TensorRow
-from bpcli.render.console import clipped, console_width, table, unicode
+from bpcli.render.console import clipped, console_width, table, text_line, unicode
 
 SCOPES = {
     "layer": "- each layer alone",
@@ -46,11 +46,11 @@ REMARKS = (
 def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
     """Returns what `gradcheck` prints."""
     external = any(row.scope == "external" for row in report.tensors)
-    head = [Text(f"{report.name}: {report.parameters:,} parameters, weights {report.weights}")]
+    head = [text_line(f"{report.name}: {report.parameters:,} parameters, weights {report.weights}")]
     if external:
-        head.append(Text(f"{report.batch} rows: {report.rows}; float64"))
+        head.append(text_line(f"{report.batch} rows: {report.rows}; float64"))
     else:
-        head.append(Text(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
+        head.append(text_line(f"{report.batch} rows, of {report.rows}; float64; seed {report.seed}"))
         head.append(Text(f"points: {', '.join(report.points)}"))
         head.append(Text(f"gap/bar: {GAP_WORDS[console_width() >= WIDE_COLUMNS]}"))
     found: list[RenderableType] = [*head, Text()]
@@ -62,7 +62,7 @@ def gradcheck_report(report: GradcheckReport) -> list[RenderableType]:
         found += [*_layer_laws(report.layers), Text()]
     if report.findings:
         found += [*_findings(report), Text()]
-    found += [Text(f"note: {note}") for note in report.notes]
+    found += [text_line(f"note: {note}") for note in report.notes]
     if report.notes:
         found.append(Text())
     found.append(_verdict(report))
@@ -145,7 +145,7 @@ def _layer_laws(layers: Sequence[LayerLaws]) -> list[RenderableType]:
     sizes = sorted({n for laws in layers for n in laws.rows})
     notes = dict.fromkeys(f"note: {laws.layer}: {laws.note}" for laws in layers if laws.note)
     head = Text(f"- each layer alone, in batches of {', '.join(map(str, sizes))} rows", style="dim")
-    return [head, *(Text(line, style="dim") for line in REMARKS), Text(), found, *map(Text, notes)]
+    return [head, *(Text(line, style="dim") for line in REMARKS), Text(), found, *map(text_line, notes)]
 
 
 def _row_gaps(laws: LayerLaws, mode: str) -> str:
@@ -209,6 +209,6 @@ def part_table(rows: Sequence[PartVerdict]) -> list[RenderableType]:
     text = f"all {len(rows)} parts are right, in {count:,} comparisons"
     if wrong or unproven:
         text = f"WRONG: {', '.join(wrong)}" if wrong else f"NOT PROVEN: {', '.join(unproven)}"
-    notes = [Text(f"note: {note}") for row in rows for note in row.notes]
+    notes = [text_line(f"note: {note}") for row in rows for note in row.notes]
     remark = "worst: the largest gap between two witnesses, as a share of what rounding allows there"
     return [found, Text(), Text(remark), *notes, Text(text, style="bold red" if wrong or unproven else "green")]

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from bpcli.numeric.shapes import in_bytes, written
 from bpcli.records.training import CheckReport
-from bpcli.render.console import clipped, table
+from bpcli.render.console import clipped, table, text_line
 from bpcli.render.numbers import date
 
 MAX_COLUMNS_SHOWN = 12  # columns of the data that are shown
@@ -18,14 +18,14 @@ MAX_TABLE_WIDTH = 80  # characters
 def check_page(report: CheckReport) -> list[RenderableType]:
     """Returns what `check` prints."""
     return [
-        Text(f"{report.file}: {report.name}"),
+        text_line(f"{report.file}: {report.name}"),
         Text(),
         _layers(report),
         Text(),
         *_costs(report),
         Text(),
         _splits(report),
-        *([Text(report.division)] if report.division else []),
+        *([text_line(report.division)] if report.division else []),
         *_augmentation(report),
         Text(),
         *_columns(report),

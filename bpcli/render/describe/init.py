@@ -3,8 +3,8 @@
 from rich.console import RenderableType
 from rich.text import Text
 
-from bpcli.records.printable import shell_word
-from bpcli.render.console import clipped, table
+from bpcli.records.printable import printable, shell_word
+from bpcli.render.console import clipped, table, text_line
 from bpcli.studies.init.columns import FileColumn
 from bpcli.studies.init.init import FirstConfig
 from bpcli.studies.init.inspect import Inspection
@@ -35,7 +35,7 @@ def _columns(found: Inspection) -> list[RenderableType]:
     more = (
         [Text(f"and {len(rest):,} more, {_dropped(rest)} of them left out (all: bpcli check)", "dim")] if rest else []
     )
-    return [Text(f"{found.origin}: {found.rows:,} rows; {_target(found)}"), Text(), shown, *more]
+    return [text_line(f"{found.origin}: {found.rows:,} rows; {_target(found)}"), Text(), shown, *more]
 
 
 def _dropped(columns: list[FileColumn]) -> str:
@@ -51,7 +51,7 @@ def _target(found: Inspection) -> str:
 
 
 def _remarks(found: Inspection) -> list[RenderableType]:
-    return [part for remark in found.remarks for part in (Text(), Text(remark))]
+    return [part for remark in found.remarks for part in (Text(), text_line(remark))]
 
 
 def _overruling(first: FirstConfig) -> list[RenderableType]:
@@ -63,5 +63,6 @@ def next_step(first: FirstConfig) -> Text:
     """Returns what to type after `init`."""
     name = shell_word(first.file)
     return Text.assemble(
-        f"{first.file} is written: look at it, it explains itself\n", (f"next:   bpcli check {name}", "bold")
+        f"{printable(str(first.file))} is written: look at it, it explains itself\n",
+        (f"next:   bpcli check {name}", "bold"),
     )

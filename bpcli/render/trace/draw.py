@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.text import Text
 
 from bpcli.records.trace import Derivation, Golden, Worksheet
-from bpcli.render.console import console, say, show_json, show_plain
+from bpcli.render.console import console, say, show_json, show_plain, text_line
 from bpcli.render.trace.html.document import html
 from bpcli.render.trace.json import json
 from bpcli.render.trace.latex import latex
@@ -53,12 +52,12 @@ def write_worksheet(found: Worksheet, form: str, out: Path | None) -> None:
 def golden_report(report: Golden) -> Iterator[RenderableType]:
     """Yields what a comparison with a kept derivation found."""
     if report.written:
-        yield Text(f"{report.count} quantities are written to {report.file}; from now on it is compared with")
+        yield text_line(f"{report.count} quantities are written to {report.file}; from now on it is compared with")
     elif report.difference is None:
-        yield Text(f"all {report.count} quantities are as in {report.file}", "green")
+        yield text_line(f"all {report.count} quantities are as in {report.file}", "green")
     else:
         d = report.difference
-        yield Text(f"differs from {report.file}, first at {d.name}: {d.text}", "bold red")
+        yield text_line(f"differs from {report.file}, first at {d.name}: {d.text}", "bold red")
 
 
 def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> None:

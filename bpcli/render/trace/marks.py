@@ -48,7 +48,7 @@ class _MarkedSheet:
 
     def lines(self) -> Iterator[RenderableType]:
         m = self.m
-        yield self._line(f"{m.name}: your numbers in {m.file}, marked", "bold")
+        yield self._line(f"{printable(m.name)}: your numbers in {printable(m.file)}, marked", "bold")
         for name, text in m.facts:
             yield from self._wrapped(f"  {name:<8} ", text)
         yield Styled()

@@ -50,7 +50,7 @@ def _heading(data: Inspection, command: str) -> list[str]:
     lines += [f"# {_one_line(remark)}" for remark in data.remarks]
     shown = data.columns[:MAX_COLUMNS_LISTED]
     if shown:
-        cells = [(_one_line(c.name), c.kind, c.holds, _treatment(c)) for c in shown]
+        cells = [tuple(map(_one_line, (c.name, c.kind, c.holds, _treatment(c)))) for c in shown]
         cut = [[cell if len(cell) <= 32 else cell[:29] + "..." for cell in row[:3]] for row in cells]
         widths = [max(len(row[k]) for row in cut) for k in range(3)]
         lines.append("#")
