@@ -48,7 +48,7 @@ def test_gaps_have_a_column_and_remarks_a_paragraph() -> None:
     lines = printed(inspection(gappy, task="regress", remarks=("a remark",)))
     assert lines[0] == "a.csv: 60 rows; `y` as numbers"
     assert "missing" in lines[2]
-    assert "12 %" in lines[4]
+    assert "12.5 %" in lines[4]
     assert lines[lines.index("a remark") - 1] == ""
 
 
