@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import yaml
 from pydantic import ValidationError
 
 from bpcli.family import Treatment
@@ -100,8 +101,8 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
         if key == "target":
             return f"`--target {value}`"
         spelled_out = data.strip()
-        source = spelled_out[1:-1] if spelled_out.startswith("{") else f"type: csv, path: {yaml_name(data)}"
-        return f"`bpcli init {shell_word(f'{{{source}, {key}: {value}}}')}{rest}`"
+        source = spelled_out if spelled_out.startswith("{") else f"{{type: csv, path: {yaml_name(data)}}}"
+        return f"`bpcli init {shell_word(_merged(source, f'{{{key}: {value}}}'))}{rest}`"
 
     without = [f"; to leave the column out, write `drop: [{yaml_name(name)}]`" for name in targets]
     problems = []
@@ -114,6 +115,28 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
         text = f"{'--number' if key == 'columns' else _flag(key)}: {what}" if named else p.text
         problems.append(replace(p, text=text, help=SETTING.sub(typed, kept)))
     return Failure(*problems, exit=failure.exit)
+
+
+def _merged(old: str, new: str) -> str:
+    """Returns a setting in YAML's flow style with another one in it: what both have is merged where it is a list or a
+    mapping, else it is the new one's."""
+    (a, b) = (yaml.compose(text, Loader=yaml.SafeLoader) for text in (old, new))
+    if isinstance(a, yaml.SequenceNode) and isinstance(b, yaml.SequenceNode):
+        items = [*(_text(old, node) for node in a.value), *(_text(new, node) for node in b.value)]
+        return f"[{', '.join(dict.fromkeys(items))}]"
+    if not (isinstance(a, yaml.MappingNode) and isinstance(b, yaml.MappingNode)):
+        return new
+    found = {key.value: (_text(old, key), _text(old, value)) for key, value in a.value}
+    for key, value in b.value:
+        before = found.get(key.value)
+        said = _text(new, value)
+        found[key.value] = _text(new, key), said if before is None else _merged(before[1], said)
+    return f"{{{', '.join(f'{key}: {value}' for key, value in found.values())}}}"
+
+
+def _text(source: str, node: yaml.Node) -> str:
+    """Returns how a part of a setting is spelled."""
+    return source[node.start_mark.index : node.end_mark.index].strip()
 
 
 def _names(value: str) -> list[str]:

@@ -79,6 +79,23 @@ def test_a_setting_is_added_to_a_source_that_is_spelled_out() -> None:
     assert said == "add `bpcli init '{type: csv, path: a.csv, encoding: latin-1}' --target y`"
 
 
+@pytest.mark.parametrize(
+    ("more", "setting", "said"),
+    [
+        ("missing_values: [oops]", "missing_values: [n.b.]", "missing_values: [oops, n.b.]"),
+        ("missing_values: []", "missing_values: [no]", "missing_values: [no]"),
+        ("columns: {x: {missing_values: [3]}}", "missing_values: [no]", None),
+        ("columns: {x: {unit: m}}", "columns: {x: {kind: text}}", "columns: {x: {unit: m, kind: text}}"),
+        ("columns: {x: {unit: kg}}", "columns: {y: {unit: m}}", "columns: {x: {unit: kg}, y: {unit: m}}"),
+        ("encoding: ascii", "encoding: latin-1", "encoding: latin-1"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_is_there_already_is_merged(more: str, setting: str, said: str | None) -> None:
+    failure = as_options(Failure(Problem("text", "code", help=f"add `{setting}`")), f"{{path: a.csv, {more}}}", "")
+    expected = f"{more}, {setting}" if said is None else said
+    assert failure.problems[0].help == f"add `bpcli init '{{path: a.csv, {expected}}}'`"
+
+
 def test_the_schema_is_written_beside_and_never_over_another() -> None:
     config()
     assert not Path("bpcli.schema.json").exists()
