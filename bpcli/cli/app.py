@@ -127,8 +127,9 @@ def _other_error(error: Exception) -> int:
     from bpcli.records.training import Exit, Failure, Problem
 
     if isinstance(error, MemoryError):
-        text = "there is not enough memory for this"
-        help = "a smaller batch_size, fewer units, or dtype: float32"
+        help = getattr(error, "help", "")  # of a plan; else an array was refused in the midst of the work
+        text = str(error) if help else "there is not enough memory for this"
+        help = help or "a smaller batch_size, fewer units, or dtype: float32"
         return _report_failure(Failure(Problem(text, code="memory", help=help)))
     if isinstance(error, OSError):
         return _report_failure(Failure(Problem(_os_error_text(error), code="input-output"), exit=Exit.IO_ERROR))

@@ -17,6 +17,7 @@ from bpcli.engine.memory import Memory, aligned
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout, PlannedLayer
 from bpcli.family import Array, Frame, Layer, N, Plan
 from bpcli.numeric.blas import fit_threads
+from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.products import CutProducts
 from bpcli.numeric.streams import Stream
 
@@ -92,6 +93,8 @@ class Network:
     ) -> None:
         self.network_plan, self.rows, self.dtype, self.seed = network_plan, rows, np.dtype(dtype), seed
         self.retain, self.need_dx = retain, need_dx
+        needed = planning.network_bytes(network_plan, rows, self.dtype.itemsize, need_dx=need_dx, retain=retain)
+        require_memory(needed, f"this network, for {rows:,} rows at a time,", "fewer rows, or smaller layers")
         self.theta = aligned(network_plan.size, self.dtype)
         self.grad = aligned(network_plan.size, self.dtype)
         self.memory = Memory(rows, self.dtype)

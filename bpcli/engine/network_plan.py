@@ -13,6 +13,10 @@ from bpcli.family import WIDTHS, Activation, Initializer, Layer, N, Param, Plan,
 from bpcli.family.part import equations_of
 from bpcli.notation.syntax import Reduce, parse, reads, walk
 from bpcli.numeric.products import SUM_BLOCK_ENTRIES
+from bpcli.numeric.shapes import written
+
+MAX_ENTRIES = 1 << 48
+"""Numbers of an array that is larger than any memory."""
 
 
 class LayerError(ShapeError):
@@ -168,6 +172,7 @@ def _plan_layer(
         plan = layer.plan(x)
     except ShapeError as error:
         raise LayerError(f"{path}: {error}", error.help, loc) from None
+    _check_sizes(plan, path, loc)
     if plan.tokens and changed:
         text = f"{path} takes the whole numbers of the data, and {changed} before it makes others of them"
         raise LayerError(text, f"put {path} first", loc)
@@ -183,6 +188,17 @@ def _plan_layer(
         planned_layers, _ = _plan_chain(chain, x, f"{path}.{own}", f"{seed_path}.{own}", (*loc, key), changed)
         inside[name] = tuple(planned_layers)
     return PlannedLayer(path, seed_path, layer, plan, x, loc, inside)
+
+
+def _check_sizes(plan: Plan, path: str, loc: tuple[str | int, ...]) -> None:
+    """Raises LayerError where an array is larger than any memory: no size is too large for what is computed of it."""
+    slots = {**plan.keep, **plan.draws, **plan.scratch, **plan.state}
+    params = {name: param.shape for name, param in plan.params.items()}
+    for name, shape in {"y": plan.y, **params, **{name: slot.shape for name, slot in slots.items()}}.items():
+        shape = tuple(d for d in shape if d != N)
+        if math.prod(shape) > MAX_ENTRIES:
+            text = f"{path}.{name} would have {written(shape)} numbers, more than any memory holds"
+            raise LayerError(text, "smaller sizes, here or in the layers before", loc)
 
 
 def _key(layer: Layer, layers: object, name: str) -> str:
@@ -291,13 +307,36 @@ def memory_blocks(
             yield from memory_blocks(chain, inner_key(planned, key, name, retain), True, retain)
 
 
-def working_bytes(network_plan: NetworkPlan, batch: int, width: int) -> int:
+def working_bytes(
+    network_plan: NetworkPlan, batch: int, width: int, *, need_dx: bool = False, retain: bool = False
+) -> int:
     """Returns bytes of the arrays of one training step besides parameters: inputs, states, the blocks that layers work
     in, and that of the products beside threads."""
     largest: dict[str, int] = {}
-    for block, slot in memory_blocks(network_plan.layers, "net", False):
+    for block, slot in memory_blocks(network_plan.layers, "net", need_dx, retain):
         largest[block] = max(largest.get(block, 0), slot_bytes(slot, batch, width))
     own = [Slot((N, *network_plan.x)), *(slot for p in network_plan.walk() for slot in p.plan.state.values())]
     threaded = any(is_worth_threads(p.layer, p.plan, batch) for p in network_plan.walk())
     products = SUM_BLOCK_ENTRIES * width if threaded else 0
     return sum(slot_bytes(s, batch, width) for s in own) + sum(largest.values()) + products
+
+
+def network_bytes(
+    network_plan: NetworkPlan, batch: int, width: int, *, need_dx: bool = False, retain: bool = False
+) -> int:
+    """Returns bytes that a network in memory takes: what it works in, parameters and gradients, and while they are
+    drawn, the numbers of the largest tensor in float64."""
+    drawn = 8 * max((e.size for e in network_plan.layout), default=0)
+    working = working_bytes(network_plan, batch, width, need_dx=need_dx, retain=retain)
+    return working + 2 * width * network_plan.size + drawn
+
+
+def largest_layer(network_plan: NetworkPlan, batch: int, width: int) -> PlannedLayer:
+    """Returns the first layer with an array, for a batch, about as large as the largest of all: those behind it are
+    large because it is."""
+    sizes: list[tuple[int, PlannedLayer]] = []
+    for planned in network_plan.walk():
+        slots = (Slot((N, *planned.plan.y)), *(slot for _, _, slot in layer_slots(planned, True)))
+        sizes.append((max(slot_bytes(slot, batch, width) for slot in slots), planned))
+    most = max(size for size, _ in sizes)
+    return next(planned for size, planned in sizes if 2 * size >= most)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bpcli.numeric.cgroup import group_folders, read_number, read_table
+from bpcli.numeric.shapes import in_bytes
 
 try:
     import resource
@@ -16,6 +17,26 @@ MEMINFO = Path("/proc/meminfo")
 OWN_PAGES = Path("/proc/self/statm")
 GROUP_USE = ("memory.current", "memory.usage_in_bytes")  # in version 2 and 1
 GROUP_LIMITS = ("memory.max", "memory.high", "memory.limit_in_bytes")
+
+SMALL_BYTES = 1 << 26
+"""Bytes below which nobody asks whether they are free."""
+
+
+class NotEnoughMemoryError(MemoryError):
+    """More memory is needed than is free; `help` says what takes less."""
+
+    def __init__(self, text: str, help: str) -> None:
+        super().__init__(text)
+        self.help = help
+
+
+def require_memory(needed: int, what: str, help: str) -> None:
+    """Raises NotEnoughMemoryError where `what` needs more bytes than are free: before any of them is asked for."""
+    if needed < SMALL_BYTES:
+        return
+    free = available_bytes()
+    if free is not None and needed > free:
+        raise NotEnoughMemoryError(f"{what} needs {in_bytes(needed)} of memory and {in_bytes(free)} are free", help)
 
 
 def available_bytes() -> int | None:

@@ -24,6 +24,7 @@ from bpcli.cli.app import app, run
 from bpcli.cli.gradcheck import gradcheck
 from bpcli.cli.streams import GuardedStream, NullStream, OutputLostError, guarded
 from bpcli.cli.traced import TraceRequest, elision, only_ascii
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.gradcheck import PartVerdict
 from bpcli.studies.custom.load import load
 
@@ -57,6 +58,8 @@ def test_the_exit_code_of_a_command(monkeypatch: pytest.MonkeyPatch, what: Any, 
     [
         (MemoryError(), 65, "error: there is not enough memory for this [memory]\n"
          "  help: a smaller batch_size, fewer units, or dtype: float32\n"),
+        (NotEnoughMemoryError("this needs more", "less of it"), 65, "error: this needs more [memory]\n"
+         "  help: less of it\n"),
         (PermissionError(13, "Permission denied", "a.csv"), 74, "error: a.csv: Permission denied [input-output]\n"),
         (OSError(28, "No space left on device"), 74, "error: No space left on device [input-output]\n"),
         (OSError("odd"), 74, "error: odd [input-output]\n"),

@@ -15,6 +15,8 @@ from bpcli.engine.network_plan import (
     LayerError,
     NetworkPlan,
     default_initializer,
+    largest_layer,
+    network_bytes,
     plan_network,
     slot_bytes,
     working_bytes,
@@ -22,6 +24,8 @@ from bpcli.engine.network_plan import (
 from bpcli.engine.objective import Objective, loss_slots
 from bpcli.family import Activation, Loss, Regularizer
 from bpcli.family.plan import N, Param, Slot
+from bpcli.numeric import free_memory
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 
 L2 = {strength: Regularizer.parse({"type": "l2", "strength": strength}) for strength in (0.0, 0.1, 0.2)}
 
@@ -233,6 +237,41 @@ def test_working_bytes_are_those_the_network_takes(
     network_plan = plan(*layers, x=x)
     for batch in (1, 64):
         assert working_bytes(network_plan, batch, width) == Network(network_plan, batch, dtype, 0).memory.nbytes
+
+
+@pytest.mark.parametrize(("layers", "x"), WIDE)
+def test_network_bytes_are_those_of_a_network_that_keeps_every_array(layers: list[object], x: tuple[int, ...]) -> None:
+    network_plan = plan(*layers, x=x)
+    network = Network(network_plan, 9, np.float64, 0, retain=True, need_dx=True)
+    drawn = 8 * max(e.size for e in network_plan.layout)
+    taken = network.memory.nbytes + network.theta.nbytes + network.grad.nbytes + drawn
+    assert network_bytes(network_plan, 9, 8, retain=True, need_dx=True) == taken
+
+
+def test_a_network_larger_than_the_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    network_plan = plan({"type": "zero_pad", "padding": 1000}, "global_max_pool", dense(2), x=(2, 2, 1))
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 10**9)
+    with pytest.raises(
+        NotEnoughMemoryError, match=r"for 256 rows at a time, needs [\d.]+ GB of memory and 1\.0 GB are free"
+    ):
+        Network(network_plan, 256, np.float32, 0)
+    assert largest_layer(network_plan, 256, 4).path == "zero_pad_1"
+    Network(network_plan, 2, np.float32, 0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ({"type": "zero_pad", "padding": 10**9}, "zero_pad_1.y would have 2000000002 x 2000000002 x 1 numbers"),
+        ({"type": "conv2d", "filters": 10**9, "kernel": 9999, "padding": "same"}, "conv2d_1.W would have 9999 x 9999"),
+        ({"type": "upsample", "factor": 10**200}, "upsample_1.y would have 2000"),
+        ({"type": "max_pool2d", "size": 2**26, "padding": 2**26 - 1, "stride": 1}, "max_pool2d_1.y would have"),
+    ],
+)
+def test_arrays_that_no_memory_holds_are_named(layer: dict[str, object], said: str) -> None:
+    with pytest.raises(LayerError, match="more than any memory holds") as caught:
+        plan(layer, "flatten", dense(1), x=(2, 2, 1))
+    assert str(caught.value).startswith(said)
 
 
 def test_working_bytes_count_every_kind_of_slot() -> None:

@@ -55,6 +55,7 @@ PASSED_OVER: dict[str, str] = {
     "binary_problem, only_class, needs_probabilities, list_classes": "say what a figure is not",
     "NetworkPlan.entry, BoundLayer.path": "find something by its name",
     "first_non_finite, _in_order_of_outputs, step._finite, LayerError, NonFiniteError": "say what failed",
+    "largest_layer": "says where the memory goes",
     "in_chunks, sgd.learning_rate_setting, regularizers._strength": "are called while modules are imported",
     "thread_count, usable_cores, _granted_cores": "ask the machine",
     "threads._forget": "is called in a forked process",

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from bpcli.config.compatibility import DataFacts, check_trained
 from bpcli.config.experiment import Experiment
 from bpcli.config.validate import error_line, first_error
-from bpcli.engine.network_plan import NetworkPlan, plan_network
-from bpcli.engine.objective import Objective
+from bpcli.engine.network_plan import NetworkPlan, largest_layer, network_bytes, plan_network, slot_bytes
+from bpcli.engine.objective import Objective, loss_slots
 from bpcli.engine.state import prefixed, restore
-from bpcli.family import Array, ClassMismatchError, ShapeError
+from bpcli.family import Array, ClassMismatchError, Loss, ShapeError
+from bpcli.numeric.free_memory import available_bytes
+from bpcli.numeric.shapes import in_bytes
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, name_needed_files
@@ -25,7 +27,9 @@ from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.scoring import Predictor
 
 KIND = "model"
-ROWS_PER_BATCH = 256  # rows evaluated at a time
+ROWS_PER_BATCH = 256  # rows evaluated at a time, where memory is
+MAX_EVALUATION_BYTES = 1 << 29
+"""Bytes that evaluation keeps to: of larger rows it takes fewer at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +109,30 @@ def load(path: Path) -> Model:
     facts = DataFacts(preprocessor.shape, preprocessor.classes, preprocessor.outputs, (), 0)
     if issues := check_trained(experiment, facts, network_plan):
         raise _damaged(file, issues[0].text)
-    objective = Objective(network_plan, loss, ROWS_PER_BATCH, np.dtype(experiment.dtype), experiment.seed)
+    rows = _rows_that_fit(file, network_plan, loss, np.dtype(experiment.dtype).itemsize)
+    objective = Objective(network_plan, loss, rows, np.dtype(experiment.dtype), experiment.seed)
     restore(_weights(objective), tensors)
     return Model(file, experiment, preprocessor, network_plan, objective, record, changed_files(trained_with))
+
+
+def _rows_that_fit(file: Path, network_plan: NetworkPlan, loss: Loss, width: int) -> int:
+    """Returns how many rows are evaluated at a time: ROWS_PER_BATCH, or as many as memory has room for. Raises Failure
+    where it has none for a single one."""
+
+    def needed(rows: int) -> int:
+        own = sum(slot_bytes(slot, rows, width) for slot in loss_slots(loss, network_plan.y).values())
+        return network_bytes(network_plan, rows, width) + own
+
+    rows, free = ROWS_PER_BATCH, available_bytes()
+    free = MAX_EVALUATION_BYTES if free is None else free
+    while rows > 1 and needed(rows) > min(MAX_EVALUATION_BYTES, free):
+        rows //= 2
+    if needed(rows) > free:
+        layer = largest_layer(network_plan, rows, width)
+        text = f"{file}: to evaluate one row takes {in_bytes(needed(rows))} of memory and {in_bytes(free)} are free"
+        help = "a machine or a limit with more memory"
+        raise Failure(Problem(f"{text}; the most is for {layer.path}", code="memory", help=help))
+    return rows
 
 
 def _weights(objective: Objective) -> dict[str, Array]:

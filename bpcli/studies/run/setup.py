@@ -17,7 +17,7 @@ from bpcli.config.overrides import apply_sets
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import read
 from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
-from bpcli.engine.network_plan import NetworkPlan, slot_bytes, working_bytes
+from bpcli.engine.network_plan import NetworkPlan, largest_layer, slot_bytes, working_bytes
 from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
 from bpcli.numeric.free_memory import available_bytes
@@ -248,11 +248,11 @@ def _problem(document: Document, c: Issue) -> Problem:
 
 
 def _check_memory(document: Document, experiment: Experiment, network_plan: NetworkPlan, rows: int) -> None:
-    needed = training_bytes(experiment, network_plan, batch_size(experiment, rows))
+    batch, width = batch_size(experiment, rows), np.dtype(experiment.dtype).itemsize
+    needed = training_bytes(experiment, network_plan, batch)
     free = available_bytes()
     if free is None or needed <= free:
         return
-    largest: Any = max(network_plan.layout, key=lambda e: e.size, default=None)
     text = (
         f"training this network needs {in_bytes(needed)} of memory and {in_bytes(free)} are free; "
         f"it has {network_plan.size:,} parameters"
@@ -263,9 +263,14 @@ def _check_memory(document: Document, experiment: Experiment, network_plan: Netw
         text += f", for which {kind} takes {in_bytes(taken)}"
         help = "fewer units, or an optimizer that takes less: lbfgs, adam"
         raise Failure(document.problem(("optimizer",), text, code="memory", help=help))
-    loc = largest.owner.loc if largest is not None else ("architecture",)
-    if largest is not None and hasattr(largest.owner.layer, "units"):
+    largest: Any = max(network_plan.layout, key=lambda e: e.size, default=None)
+    if largest is None or 4 * width * network_plan.size + taken <= free:  # it is what the layers work in
+        layer = largest_layer(network_plan, batch, width)
+        text = f"{text}, and for {batch:,} rows at a time the most is for {layer.path}"
+        help = "a smaller batch_size, or smaller sizes, here or in the layers before"
+        raise Failure(document.problem(layer.loc, text, code="memory", help=help))
+    loc = largest.owner.loc
+    if hasattr(largest.owner.layer, "units"):
         loc = (*loc, "units")
-    if largest is not None:
-        text += f", {largest.size:,} of them in {largest.path}"
+    text += f", {largest.size:,} of them in {largest.path}"
     raise Failure(document.problem(loc, text, code="memory", help="fewer units, or a smaller batch_size"))

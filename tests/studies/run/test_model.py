@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bpcli.records.training import Failure
+from bpcli.studies.evaluation.predict import outputs
+from bpcli.studies.run import model as models
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.model import load
 from bpcli.studies.run.resume import start
@@ -97,3 +100,36 @@ def test_a_loss_that_cannot_take_the_outputs_is_said_before_the_weights_are_look
     modelfile.write(Path("m.safetensors"), {**arrays, "dense_9.W": arrays["dense_1.W"]}, meta)
     with pytest.raises(Failure, match=r"it holds dense_9\.W, and the network has no such tensor"):
         load(Path("m.safetensors"))
+
+
+PADDED = """\
+data: {train: {type: inline, inputs: [[1, 2, 3, 4], [4, 3, 2, 1]], targets: [[0], [1]]}}
+architecture:
+  - {type: reshape, shape: [2, 2, 1]}
+  - {type: zero_pad, padding: 100}
+  - global_max_pool
+  - {type: dense, units: 1}
+loss: mean_squared_error
+training: {epochs: 1}
+"""
+
+
+def test_evaluation_takes_as_many_rows_at_a_time_as_memory_has_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row is 202 x 202 numbers, in several arrays: 256 of them take about 200 MB, and give the same."""
+    (tmp_path / "padded.yaml").write_text(PADDED)
+    start(set_up(tmp_path / "padded.yaml"), tmp_path / "run").run()
+    usual = load(tmp_path / "run")
+    assert usual.objective.network.rows == models.ROWS_PER_BATCH
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    monkeypatch.setattr(models, "available_bytes", lambda: 10_000_000)
+    narrow = load(tmp_path / "run")
+    assert 1 <= narrow.objective.network.rows < 40
+    np.testing.assert_array_equal(outputs(narrow, x), outputs(usual, x))
+    monkeypatch.setattr(models, "available_bytes", lambda: 100_000)
+    with pytest.raises(Failure) as caught:
+        load(tmp_path / "run")
+    (problem,) = caught.value.problems
+    assert (problem.code, caught.value.exit) == ("memory", 65)
+    assert problem.text.endswith(" of memory and 100 KB are free; the most is for zero_pad_1")

@@ -134,11 +134,15 @@ def test_what_does_not_fit_the_data_ends_it_at_its_place_in_the_file(tmp_path: P
 def test_an_experiment_larger_than_the_memory_is_refused_by_its_largest_layer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(setting_up, "available_bytes", lambda: 100)
+    monkeypatch.setattr(setting_up, "available_bytes", lambda: 30)
     found = failing(tmp_path, f"{DATA}architecture: [{{type: dense, units: 1}}]\nloss: mean_squared_error\n")
     assert (found.path, found.code) == (("architecture", 0, "units"), "memory")
-    assert found.text.endswith(" of memory and 100 B are free; it has 2 parameters, 1 of them in dense_1.W")
+    assert found.text.endswith(" of memory and 30 B are free; it has 2 parameters, 1 of them in dense_1.W")
     assert found.help == "fewer units, or a smaller batch_size"
+    monkeypatch.setattr(setting_up, "available_bytes", lambda: 100)  # enough for the parameters
+    found = failing(tmp_path, f"{DATA}architecture: [relu, {{type: dense, units: 1}}]\nloss: mean_squared_error\n")
+    assert (found.path, found.code) == (("architecture", 0), "memory")
+    assert found.text.endswith(" rows at a time the most is for relu_1")
     for free in (None, 10**9):
         monkeypatch.setattr(setting_up, "available_bytes", lambda free=free: free)
         assert written(tmp_path, "x").steps_per_epoch == 1
