@@ -1,5 +1,6 @@
 """The whole file as one frozen model."""
 
+import math
 import re
 from typing import Annotated, Literal, Self
 
@@ -35,7 +36,9 @@ class StopWhen(Settings):
         return self
 
     def reached(self, value: float) -> bool:
-        """Whether this value meets the goal; NaN never does."""
+        """Whether this value meets the goal; what is not finite never does."""
+        if not math.isfinite(value):
+            return False
         return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0.0)
 
     @property

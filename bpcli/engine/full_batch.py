@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from bpcli.engine.divergence import first_non_finite
 from bpcli.engine.memory import aligned
 from bpcli.engine.objective import Batch, Objective
-from bpcli.engine.step import FirstOrderStep, first_non_finite
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimizer, Loss, Optimizer
 from bpcli.family.plan import Array, Frame, Slot, empty
 from bpcli.numeric.vectors import l2_norm
@@ -48,7 +49,7 @@ class FullBatchStep:
         """
         f, self._batch = self.frame, batch
         if not self._is_current and not math.isfinite(self.evaluate(batch)):
-            raise first_non_finite(self.objective, batch, self.loss, self.penalty)
+            raise first_non_finite(self.objective, batch, self.loss, self.penalty, self.slots, self.clip_state)
         f.value = self.loss + self.penalty
         self.ended = self.optimizer.search(f, self, k + 1)
         self._is_current = True

@@ -57,6 +57,7 @@ class Chain:
         ahead = (BoundKernel(k.layer.forward, k.layer, k.plan, k.frame) for k in layers)
         back = (BoundKernel(k.layer.backward, k.layer, k.plan, k.frame) for k in reversed(layers[untrained:]))
         self._forward, self._backward = fused(ahead, len(x)), fused(back, len(x))
+        self._untrained = untrained
 
     def forward(self, train: bool) -> None:
         for kernel, f in self._forward:
@@ -65,6 +66,10 @@ class Chain:
     def backward(self, train: bool) -> None:
         for kernel, f in self._backward:
             kernel(f, train)
+
+    def learning(self) -> Sequence[BoundLayer]:
+        """Returns the layers that take part in backward, in its order."""
+        return self.layers[self._untrained :][::-1]
 
     def walk(self) -> Iterator[BoundLayer]:
         """Yields all layers, containers before what is inside them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,19 @@ class Batch:
         """Writes the gradient of the data term into every parameter's gradient."""
         self._loss.backward(self.frame)
         self.chain.backward(train)
+
+    def gradients(self) -> Iterator[tuple[str, str, Array]]:
+        """Does what `backward` does in training, layer by layer; yields every gradient when it is computed, with its
+        layer and its name. (What is inside a container has been computed when the container comes.)"""
+        self._loss.backward(self.frame)
+        yield "loss", "dx", self.chain.dy
+        for bound in self.chain.learning():
+            bound.layer.backward(bound.frame, True)
+            for inner in (bound, *reversed([b for chain in bound.inside.values() for b in chain.walk()])):
+                for name in inner.plan.params:
+                    yield inner.path, f"d{name}", getattr(inner.frame, f"d{name}")
+            if bound.frame.dx is not None:
+                yield bound.path, "dx", bound.frame.dx
 
 
 class Objective:

@@ -1,5 +1,6 @@
 """Penalties on weights (not on biases and gains); their value is part of the loss, and so is differentiated."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -29,7 +30,7 @@ class L2(Regularizer):
     strength: float = _strength()
 
     def value(self, w: Array, scratch: Array) -> float:
-        return 0.5 * self.strength * float(np.dot(w, w))
+        return 0.5 * self.strength * _total_square(w)
 
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
         np.multiply(w, self.strength, out=scratch)
@@ -92,7 +93,7 @@ class ElasticNet(Regularizer):
     l1_ratio: float = Field(0.5, ge=0, le=1, description="the share of l1: 0 is l2 alone, 1 is l1 alone")
 
     def value(self, w: Array, scratch: Array) -> float:
-        ridge = (1 - self.l1_ratio) / 2 * float(np.dot(w, w))
+        ridge = (1 - self.l1_ratio) / 2 * _total_square(w)
         return self.strength * (self.l1_ratio * _total_size(w, scratch) + ridge)
 
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
@@ -119,7 +120,17 @@ class ElasticNet(Regularizer):
 
 def _total_size(w: Array, scratch: Array) -> float:
     """Returns sum |w|."""
-    return float(np.abs(w, out=scratch).sum())
+    total = float(np.abs(w, out=scratch).sum())
+    return total if math.isfinite(total) else float(scratch.sum(dtype=np.float64))
+
+
+def _total_square(w: Array) -> float:
+    """Returns sum w^2, in float64 where float32 overflows: the slope of the penalty does not."""
+    square = float(np.vdot(w, w))  # which, unlike dot, does not complain of an overflow
+    if math.isfinite(square) or w.dtype == np.float64:
+        return square
+    wide = w.astype(np.float64)
+    return float(np.vdot(wide, wide))
 
 
 def _add_signs(w: Array, strength: float, g: Array, scratch: Array) -> None:

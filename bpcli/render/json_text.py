@@ -1,25 +1,10 @@
 """Records as JSON: what a program reads. Numbers that JSON cannot say (nan, infinities) are null."""
 
-import dataclasses
 import json
-import math
-from collections.abc import Mapping
 from typing import Any
 
+from bpcli.records.plain import plain
 from bpcli.records.training import EvalReport
-
-
-def plain(value: Any) -> Any:
-    """Returns records as mappings, all the way down."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
 
 
 def dumps(record: Any) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from nets import dense
 
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.engine.full_batch import FullBatchStep, make_step, slope_of_one
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
-from bpcli.engine.step import FirstOrderStep, NonFiniteError
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Clipper, Constraint, FullBatchOptimizer, Layer, Loss, Optimizer, Regularizer
 from bpcli.family.plan import Array
 from bpcli.studies.witness.witness import central_differences

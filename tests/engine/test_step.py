@@ -8,9 +8,10 @@ import pytest
 from nets import dense, dropout, fill, objective, parsed, residual
 from probe_layer import Probe, calls, listening
 
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Batch, Objective
-from bpcli.engine.step import FirstOrderStep, NonFiniteError
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Clipper, Loss, Optimizer, Regularizer
 from bpcli.family.plan import Array, Frame
 from bpcli.parts.clippers import GlobalNorm
@@ -282,7 +283,7 @@ def test_a_gradient_that_overflows_alone_is_named_from_the_end(dtype: type) -> N
     batch = loaded(d.objective, x=np.full((9, 3), 1e-3), t=np.zeros((9, 2)))
     error = stopped(d, batch)
     assert math.isfinite(d.loss)
-    assert (error.layer, error.tensor, error.what) == ("dense_1", "dW", "gradient")
+    assert (error.layer, error.tensor, error.what) == ("dense_2", "dx", "gradient")
 
 
 def test_a_gradient_whose_norm_overflows_is_named_as_a_whole() -> None:

@@ -131,3 +131,14 @@ def test_a_penalty_works_in_the_memory_that_it_is_given(kind: str) -> None:
     finally:
         tracemalloc.stop()
     assert most < w.nbytes / 8
+
+
+@pytest.mark.parametrize("settings", [{"type": "l2"}, {"type": "l1"}, {"type": "elastic_net", "l1_ratio": 0.25}])
+def test_a_penalty_beyond_float32_is_still_a_number(settings: dict[str, Any]) -> None:
+    """The weights can be written, and the slope: only a sum in float32 cannot."""
+    part = Regularizer.parse({**settings, "strength": 0.5})
+    w = np.full(1000, 3e38, np.float32)
+    with np.errstate(all="ignore"):  # as the engine has it
+        found = part.value(w, np.empty_like(w))
+    assert found == pytest.approx(part.value(w.astype(np.float64), np.empty(1000)), rel=1e-7)
+    assert np.isfinite(found)

@@ -4,9 +4,9 @@ import csv
 import json
 import re
 
+from bpcli.records.plain import plain
 from bpcli.records.printable import printable
 from bpcli.records.training import Predictions
-from bpcli.render.json_text import plain
 
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 """What a cell begins with that spreadsheets take for a formula, in the wide forms of East Asian texts too."""

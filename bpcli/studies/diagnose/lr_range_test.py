@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.engine.step import NonFiniteError
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.studies.diagnose.short_runs import GeometricRateStep, copy_step, peak_rate, step_on_rows
 from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingContext
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.engine.full_batch import FullBatchStep, make_step
 from bpcli.engine.network_plan import NetworkPlan, plan_network
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import restore
-from bpcli.engine.step import FirstOrderStep, NonFiniteError
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Activation, Array, Layer, Optimizer
 from bpcli.studies.diagnose.training_context import MAX_STEP_ROWS, TrainingContext
 

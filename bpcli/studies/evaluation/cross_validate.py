@@ -10,6 +10,7 @@ from typing import Any
 
 from bpcli.config.yamlfile import parse
 from bpcli.family import Callback
+from bpcli.records.plain import plain
 from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
 from bpcli.studies.evaluation.evaluate import EvaluationRows, score
 from bpcli.studies.run import resume as runs
@@ -86,7 +87,9 @@ class CrossValidation:
         figures = {name: vars(s) for name, s in report.metrics.items()}
         status = "finished" if last is None else last.stopped
         record = self._record() | {"status": status, "results": folds, "metrics": figures}
-        atomic_text(self.folder / RECORD_FILE, json.dumps(record, indent=2, ensure_ascii=False, default=str) + "\n")
+        atomic_text(
+            self.folder / RECORD_FILE, json.dumps(plain(record), indent=2, ensure_ascii=False, default=str) + "\n"
+        )
         return report
 
     def _record(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bpcli.engine.step import NonFiniteError
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.family.plan import Array
 from bpcli.notation.worked import work_out_entry
 from bpcli.numeric.vectors import EPS

@@ -109,6 +109,10 @@ def load(path: Path) -> Model:
     facts = DataFacts(preprocessor.shape, preprocessor.classes, preprocessor.outputs, (), 0)
     if issues := check_trained(experiment, facts, network_plan):
         raise _damaged(file, issues[0].text)
+    if (name := modelfile.first_non_finite_tensor(tensors)) is not None:
+        text = f"{file} cannot be used: {name} holds a number that is not finite"
+        help = "train again, with a lower optimizer.learning_rate or with clipping"
+        raise Failure(Problem(text, code="not-finite", file=str(file), help=help), exit=Exit.BAD_INPUT)
     rows = _rows_that_fit(file, network_plan, loss, np.dtype(experiment.dtype).itemsize)
     objective = Objective(network_plan, loss, rows, np.dtype(experiment.dtype), experiment.seed)
     restore(_weights(objective), tensors)

@@ -23,6 +23,8 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from bpcli.family.plan import Array
+from bpcli.numeric.vectors import all_finite
+from bpcli.records.plain import plain
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_bytes, file_kind
 
@@ -54,18 +56,27 @@ HELP_COPY = "copy the file again, or use another checkpoint of the run"
 def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
     """Writes a model file: arrays of float32, float64, int64, uint8 or bool in any memory layout, and plain JSON data.
 
-    Shapes are kept, () too; numbers in `meta` come back bit for bit, nan and infinities included, tuples as lists.
-    Equal content gives equal bytes. Raises TypeError or ValueError where an array, a name or `meta` cannot be kept, and
-    Failure as `atomic_bytes` does, or where `meta` passes 16 MiB.
+    Shapes are kept, () too; numbers in `meta` come back bit for bit, tuples as lists, nan and infinities as None. Equal
+    content gives equal bytes. Raises TypeError or ValueError where an array, a name or `meta` cannot be kept, and
+    Failure as `atomic_bytes` does, or where `meta` passes 16 MiB or an array holds a number that is not finite.
     """
     arrays = {name: storable(name, value) for name, value in tensors.items()}
-    record = {"format_version": FORMAT_VERSION, "meta": meta, "sha256": ""}
+    if (name := first_non_finite_tensor(arrays)) is not None:
+        text = f"cannot write {path}: {name} holds a number that is not finite"
+        help = "this is a fault of bpcli, or of a part of your own: please report it"
+        raise Failure(Problem(text, code="not-finite", file=str(path), help=help), exit=Exit.BAD_RESULT)
+    record = {"format_version": FORMAT_VERSION, "meta": plain(meta), "sha256": ""}
     record["sha256"] = digest(json.dumps(record), arrays)
     data = save(arrays, metadata={METADATA_KEY: json.dumps(record)})
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
         text = f"cannot write {path}: the description of the model passes {MAX_HEADER_BYTES >> 20} MiB"
         raise bad_file(path, text, help="classes and text columns with fewer different values make it smaller")
     atomic_bytes(path, data)
+
+
+def first_non_finite_tensor(tensors: Mapping[str, Array]) -> str | None:
+    """Returns the name of the first array that holds nan or an infinity; None where there is none."""
+    return next((name for name, a in tensors.items() if a.dtype.kind == "f" and not all_finite(a)), None)
 
 
 def storable(name: str, value: Array) -> Array:

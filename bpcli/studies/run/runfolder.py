@@ -21,12 +21,14 @@ import numpy as np
 
 import bpcli
 from bpcli.family.plan import Array
+from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_text, make_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME
+from bpcli.studies.run.saving.non_finite import MAY_BE_NON_FINITE, with_non_finite, without_non_finite
 
 CHECKPOINTS_KEPT = 2  # the newest files
 CHECKPOINTS = "checkpoints"
@@ -72,7 +74,7 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Writes run.json. Raises Failure where it cannot be written."""
-        atomic_text(self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        atomic_text(self.path / "run.json", json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n")
 
     def epochs(self) -> list[EpochRow]:
         """Returns the lines of metrics.jsonl; a last line that was cut off is left out."""
@@ -105,7 +107,7 @@ class RunFolder:
         newest (those of later steps too: they are of a past that was given up). Returns its file."""
         _sync(self.metrics)
         written = self.checkpoints / f"step-{step:08d}.safetensors"
-        modelfile.write(written, tensors, meta)
+        modelfile.write(written, without_non_finite(tensors), meta)
         saved = self._saved()
         kept = [file for file in saved if _step_of(file) <= step][:CHECKPOINTS_KEPT]
         for file in saved:
@@ -119,12 +121,9 @@ class RunFolder:
         for file in self._saved():
             try:
                 tensors, meta = modelfile.read(file)
+                return _checked(file, tensors, meta), meta, tuple(passed)
             except Failure as failure:
                 passed += [Problem(f"passed over: {p.text}", p.code, level="warning") for p in failure.problems]
-            else:
-                if meta.get("kind") == "checkpoint":
-                    return tensors, meta, tuple(passed)
-                passed.append(Problem(f"passed over: {file} is not a checkpoint", "not-a-checkpoint", level="warning"))
         return {}, {}, tuple(passed)
 
     def tidy(self) -> None:
@@ -144,6 +143,20 @@ class RunFolder:
             return []
         names = [p for p in self.checkpoints.iterdir() if re.fullmatch(r"step-\d{8,}\.safetensors", p.name)]
         return sorted(names, key=_step_of, reverse=True)
+
+
+def _checked(file: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> dict[str, Array]:
+    """Returns the arrays of a checkpoint, those back again that no file holds as they are. Raises Failure where this is
+    no checkpoint, or where an array that steps go on from is not finite (an earlier version wrote such files)."""
+    if meta.get("kind") != "checkpoint":
+        raise Failure(Problem(f"{file} is not a checkpoint", "not-a-checkpoint"))
+    needed = {name: a for name, a in tensors.items() if not name.startswith(MAY_BE_NON_FINITE)}
+    if (name := modelfile.first_non_finite_tensor(needed)) is not None:
+        raise Failure(Problem(f"{file} holds a number that is not finite, in {name}", "not-finite"))
+    try:
+        return with_non_finite(tensors)
+    except ValueError as error:
+        raise modelfile.damaged_file(file, str(error)) from None
 
 
 def _step_of(checkpoint: Path) -> int:
@@ -194,14 +207,14 @@ def _to_line(row: EpochRow) -> str:
     """Returns a line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
     data = dict(vars(row))
     flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data.pop("watch"), **data}
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in flat.items()}
-    return json.dumps(finite) + "\n"
+    return json.dumps(plain(flat)) + "\n"
 
 
 def _from_line(line: Mapping[str, Any]) -> EpochRow:
     """Returns the epoch that a line of metrics.jsonl describes."""
-    own = {k: v for k, v in line.items() if "." not in k}
-    keyed = {k: math.nan if v is None else v for k, v in line.items() if "." in k}
+    figures: dict[str, Any] = {k: math.nan if v is None else v for k, v in line.items()}
+    own = {k: v for k, v in figures.items() if "." not in k}
+    keyed = {k: v for k, v in figures.items() if "." in k}
     watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
     return EpochRow(**own, metrics={k: v for k, v in keyed.items() if k not in watch}, watch=watch)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bpcli.config.experiment import label
+from bpcli.engine.divergence import first_in_memory
 from bpcli.engine.full_batch import FullBatchStep, make_step
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, snapshot
@@ -103,6 +104,13 @@ class TrainingState:
         self.history: list[EpochRow] = []
         self.best_weights: dict[str, Array] = {}
         self.epoch_weights = snapshot(network_state(self.objective.network))
+
+    def check_memory(self) -> None:
+        """Raises NonFiniteError where a number that a checkpoint would hold of network, optimizer or clipping is not
+        finite. An array that once held one seldom loses it again, so that a look now and then is enough."""
+        found = first_in_memory(self.objective.network, self.train_step.slots, self.train_step.clip_state)
+        if found is not None:
+            raise found
 
     def new_accumulator(self) -> MetricAccumulator | None:
         """Returns what collects the metrics of the training rows in one epoch: where there is no validation, or early

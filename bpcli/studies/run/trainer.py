@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bpcli.engine.divergence import NonFiniteError, first_non_finite
 from bpcli.engine.state import network_state, restore, snapshot
-from bpcli.engine.step import NonFiniteError, first_non_finite
 from bpcli.family import Array, Callback
 from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
@@ -96,6 +96,7 @@ class Trainer:
             while p.batch < s.steps_per_epoch:
                 self._step(order[p.batch * s.batch_size : (p.batch + 1) * s.batch_size])
                 if self._signals.number or (self.saves and self.checkpointer.due):
+                    s.check_memory()
                     p.sums.seconds += time.perf_counter() - began
                     if self._signals.number:
                         return False
@@ -155,14 +156,15 @@ class Trainer:
 
     def _try_weights(self) -> None:
         """Tries the weights after an epoch, though no step is taken with them. Raises NonFiniteError, as a step does,
-        where they cannot be used."""
+        where they cannot be used, or where something else that lives from step to step is not finite."""
         s = self.state
+        s.check_memory()
         rows = np.arange(min(MAX_TRIED_ROWS, s.batch_size))
         batch = s.objective.batch(len(rows))
         batch.load(s.train.x, s.train.t, rows, s.train.w)
         loss = batch.forward(False)
-        if not math.isfinite(loss) or not np.isfinite(s.objective.theta).all():
-            raise first_non_finite(s.objective, batch, loss, 0.0)
+        if not math.isfinite(loss):
+            raise first_non_finite(s.objective, batch, loss, 0.0, {}, {})
 
     def over(self) -> tuple[str, str] | None:
         """Returns why training is over, if it is: the kind of end, and a sentence."""

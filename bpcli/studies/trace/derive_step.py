@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bpcli.engine.step import NonFiniteError
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.family import Array, GradientOptimizer
 from bpcli.numeric.vectors import l2_norm
 from bpcli.records.trace import Derivation, LayerLine, PathsTo, Quantity, StartValue, StepLine

@@ -28,13 +28,20 @@ def compare_golden(d: Derivation, file: Path) -> Golden:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        rows = [{"id": id, "path": path, "value": value.tolist()} for id, path, value in found]
+        rows = [{"id": id, "path": path, "value": _written(value.tolist())} for id, path, value in found]
         atomic_text(file, json.dumps({"format": FORMAT, "name": d.name, "quantities": rows}, indent=1) + "\n")
         return Golden(str(file), True, len(found))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise Failure(Problem(f"{file} cannot be read: {reason}", code="golden"), exit=Exit.NO_INPUT) from None
     return Golden(str(file), False, len(found), _compare(_read_golden(file, text), found))
+
+
+def _written(value: Any) -> Any:
+    """Returns the numbers of an array, those as texts that JSON has no word for: `nan`, `inf`."""
+    if isinstance(value, list):
+        return [_written(v) for v in value]
+    return value if math.isfinite(value) else str(value)
 
 
 def _read_golden(file: Path, text: str) -> list[tuple[str, str, Any]]:

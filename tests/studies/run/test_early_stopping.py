@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bpcli.config.experiment import EarlyStopping
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.engine.state import network_state, snapshot
-from bpcli.engine.step import NonFiniteError
 from bpcli.family import Array, Callback, Metric
 from bpcli.records.training import EpochRow
 from bpcli.studies.evaluation.evaluate import evaluate

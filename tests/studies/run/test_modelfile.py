@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bpcli.records.training import Exit, Failure
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.modelfile import read, write
 
+FINITE: Any = {"allow_nan": False, "allow_infinity": False}
 BASE = np.arange(24, dtype=np.float64).reshape(2, 3, 4) / 7
 
 
@@ -41,7 +43,7 @@ BASE = np.arange(24, dtype=np.float64).reshape(2, 3, 4) / 7
         np.array(2.5),
         np.array(True),
         np.zeros((0, 3), np.float32),
-        np.array([np.nan, np.inf, -0.0, 5e-324]),
+        np.array([-0.0, 5e-324, 1.7e308]),
         np.zeros((1,) * 8),
     ],
 )
@@ -65,7 +67,7 @@ def test_round_trip(tmp_path: Path, array: np.ndarray[Any, Any]) -> None:
     [
         {},
         {"names": ["é", "漢字", "\N{BROKEN HEART}", "\ud800", '"\\\n\0', "sha256"], "": None},
-        {"big": 2**200, "small": 5e-324, "third": 1 / 3, "zero": -0.0, "no": False, "infinite": math.inf},
+        {"big": 2**200, "small": 5e-324, "third": 1 / 3, "zero": -0.0, "no": False},
         {"deep": [[[[[[[[[{"a": [1, 2.0, "3"]}]]]]]]]]]},
         {"sha256": "", "meta": {"sha256": "x"}},
         dict.fromkeys("zyxwv"),
@@ -78,9 +80,26 @@ def test_meta_round_trip(tmp_path: Path, meta: dict[str, Any]) -> None:
     assert repr(found) == repr(meta)  # types, signs and order too
 
 
-def test_nan_in_meta(tmp_path: Path) -> None:
-    write(tmp_path / "m", {}, {"best": math.nan})
-    assert math.isnan(read(tmp_path / "m")[1]["best"])
+def test_meta_is_json_that_every_reader_takes(tmp_path: Path) -> None:
+    """NaN and infinities are no words of JSON: they are null."""
+    write(tmp_path / "m", {}, {"best": math.nan, "sums": {"loss": math.inf, "rates": (1.0, -math.inf)}})
+    assert read(tmp_path / "m")[1] == {"best": None, "sums": {"loss": None, "rates": [1.0, None]}}
+    assert not re.search(rb"NaN|Infinity", (tmp_path / "m").read_bytes())
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_no_array_that_is_not_finite_is_written(tmp_path: Path, bad: float, dtype: str) -> None:
+    """Every other file is, though its sum overflows."""
+    good = {"a": np.full((2, 3), np.finfo(dtype).max, dtype), "n": np.arange(3)}
+    write(tmp_path / "m", good, {})
+    before = (tmp_path / "m").read_bytes()
+    worse = np.zeros((2, 3), dtype)
+    worse[1, 2] = bad
+    with pytest.raises(Failure, match=r"cannot write .*m: dense_1\.W holds a number that is not finite") as failure:
+        write(tmp_path / "m", {**good, "dense_1.W": worse}, {})
+    assert failure.value.exit == Exit.BAD_RESULT
+    assert (tmp_path / "m").read_bytes() == before
 
 
 @fuzz
@@ -88,11 +107,15 @@ def test_nan_in_meta(tmp_path: Path) -> None:
     st.dictionaries(
         st.from_regex(r"[\w.\-]{1,12}", fullmatch=True),
         st.sampled_from(["f4", "f8", "i8", "u1", "?"]).flatmap(
-            lambda t: arrays(t, st.lists(st.integers(0, 3), max_size=4))
+            lambda t: arrays(t, st.lists(st.integers(0, 3), max_size=4), elements=FINITE if t[0] == "f" else None)
         ),
         max_size=5,
     ),
-    st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.floats(allow_nan=False), st.none()), max_size=5),
+    st.dictionaries(
+        st.text(),
+        st.one_of(st.text(), st.integers(), st.floats(**FINITE), st.none()),
+        max_size=5,
+    ),
 )
 def test_any_content_round_trips(tmp_path: Path, content: dict[str, Any], meta: dict[str, Any]) -> None:
     write(tmp_path / "m", content, meta)

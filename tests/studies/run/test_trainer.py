@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bpcli.engine.step import NonFiniteError
+from bpcli.engine.divergence import NonFiniteError
 from bpcli.family import Callback
 from bpcli.records.training import Problem
 from bpcli.studies.run import trainer as training

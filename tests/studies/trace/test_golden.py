@@ -1,5 +1,6 @@
 """The first quantity in which a derivation differs from the one that was kept."""
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,3 +83,12 @@ def test_what_is_no_kept_derivation(tmp_path: Path) -> None:
         (tmp_path / "other.json").write_text(text)
         with pytest.raises(Failure, match="is not a derivation that `bpcli trace --golden` wrote"):
             compare_golden(derivation(y=1.0), tmp_path / "other.json")
+
+
+def test_infinities_are_kept_and_the_file_is_json_for_every_reader(tmp_path: Path) -> None:
+    file = tmp_path / "kept.json"
+    compare_golden(derivation(y=[[1.0, math.inf], [-math.inf, 7.0]], z=math.inf), file)
+    text = file.read_text()
+    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert compare_golden(derivation(y=[[1.0, math.inf], [-math.inf, 7.0]], z=math.inf), file).difference is None
+    assert compare_golden(derivation(y=[[1.0, math.inf], [2.0, 7.0]], z=math.inf), file).difference is not None

@@ -1,5 +1,6 @@
 """Checkpoints: everything that a training goes on from, so that a run resumed is the run uninterrupted."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,13 +47,21 @@ def load_checkpoint(state: TrainingState, tensors: Mapping[str, Array], meta: Ma
         restore(training_state(state.train_step), tensors)
         if state.train_metrics is not None:
             state.train_metrics.restore(_without("tally.", tensors))
-        progress = dict(meta["progress"])
-        state.progress = Progress(**{**progress, "sums": EpochSums(**progress["sums"])})
+        progress = _figures(meta["progress"])
+        sums = _figures(progress["sums"])
+        state.progress = Progress(
+            **{**progress, "sums": EpochSums(**{**sums, "watch": _figures(sums.get("watch", {}))})}
+        )
     except (KeyError, TypeError, ValueError) as error:
         text = f"the checkpoint does not fit this experiment: {error}"
         raise Failure(Problem(text, code="bad-checkpoint", help="train anew: bpcli train CONFIG")) from None
     state.best_weights = _without("best.", tensors)
     state.epoch_weights = _without("good.", tensors) or snapshot(network_state(state.objective.network))
+
+
+def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a record with nan where it has None: JSON has no word for it, and writes null."""
+    return {name: math.nan if value is None else value for name, value in dict(record).items()}
 
 
 def _without(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
