@@ -43,6 +43,7 @@ NO_KERNELS: dict[str, str] = {
     "bpcli.numeric.free_memory": "asks the machine: tests/numeric/test_machine.py",
     "bpcli.numeric.shapes": "writes sizes for people",
     "bpcli.engine.augment": "changes images by chance: tests/parts/test_augment.py",
+    "bpcli.engine.divergence": "says what failed: tests/engine/test_divergence.py",
     "bpcli.parts.layers.conv.writing": "writes equations",
     "bpcli.parts.losses.class_weights": "reads a setting",
 }
@@ -54,8 +55,8 @@ PASSED_OVER: dict[str, str] = {
     "_nothing_is_ignored, _output_padding_fits": "say what is wrong with settings",
     "binary_problem, only_class, needs_probabilities, list_classes": "say what a figure is not",
     "NetworkPlan.entry, BoundLayer.path": "find something by its name",
-    "first_non_finite, _in_order_of_outputs, step._finite, LayerError, NonFiniteError": "say what failed",
     "largest_layer": "says where the memory goes",
+    "LayerError, Batch.gradients, Chain.learning": "say what failed, or help to",
     "in_chunks, sgd.learning_rate_setting, regularizers._strength": "are called while modules are imported",
     "thread_count, usable_cores, _granted_cores": "ask the machine",
     "threads._forget": "is called in a forked process",
@@ -81,6 +82,15 @@ LEFT_OUT: dict[tuple[str, str, str], str] = {
     ("bpcli/parts/layers/residual.py", "Residual.plan", "except ShapeError: entered"): "an error",
     ("bpcli/engine/full_batch.py", "FullBatchStep.value", "math.isfinite(found): false"): "searches",
     ("bpcli/engine/full_batch.py", "FullBatchStep.value", "math.isfinite(self.norm): false"): "searches",
+    **{
+        ("bpcli/parts/regularizers.py", where, what): "a sum that overflows: tests/parts/test_regularizers.py"
+        for where, what in (
+            ("_total_size", "math.isfinite(total): false"),
+            ("_total_square", "math.isfinite(square): false"),
+            ("_total_square", "w.dtype == np.float64: true"),
+            ("_total_square", "w.dtype == np.float64: false"),
+        )
+    },
     ("bpcli/parts/optimizers/lbfgs.py", "Lbfgs._line_search", "start.slope < 0: false"): "searches",
     ("bpcli/parts/optimizers/lbfgs.py", "Lbfgs._line_search", "at == high.at: true"): "searches",
     **{
