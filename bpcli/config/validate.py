@@ -44,9 +44,11 @@ def _stray_byte(text: str, document: Document) -> Problem:
 
 
 def first_error(error: ValidationError) -> Mapping[str, Any]:
-    """Returns what Pydantic found first in what a program wrote, without the input: half a surrogate pair in it could
-    not be told."""
-    return error.errors(include_url=False, include_input=False)[0]
+    """Returns what Pydantic found first in what a program wrote."""
+    try:
+        return error.errors(include_url=False, include_input=False)[0]
+    except UnicodeEncodeError:  # it names half of a surrogate pair
+        return {"type": "", "loc": (), "msg": "a name in it is no text"}
 
 
 def error_line(error: ValidationError) -> str:

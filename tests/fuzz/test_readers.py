@@ -3,6 +3,7 @@ case of its own."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from hostile import formats, mutations
 from hostile.judge import Folder, inside, judge
-from hostile.kinds import files, make_folder, npy
+from hostile.kinds import RESUME, files, make_folder, npy
 from hostile.readers import READERS, Reader
 from paths import ROOT
 
@@ -24,6 +25,8 @@ from bpcli.notation import Eq, NotationError
 from bpcli.notation.syntax import parse
 from bpcli.parts.data.arrays import read_npy
 from bpcli.records.training import Failure
+from bpcli.studies.evaluation.cross_validate import resume
+from bpcli.studies.run.runfolder import RunFolder
 
 CASES = 20  # of each reader in the quick version
 
@@ -109,6 +112,7 @@ HEADER = "{'descr': %s, 'fortran_order': False, 'shape': %s}"
         HEADER % ("'<U0'", "(8, 2)"),
         HEADER % ("[('a',)]", "(8, 2)"),
         HEADER % ("'<f4'", "(-8, -2)"),
+        HEADER % ("'<f4'", "(True, 2)"),
         HEADER % ("'<f4'", "(" + "1, " * 65 + ")"),
         HEADER % ("'<f4'", "(1" + "0" * 5000 + ",)"),
         "[" * 150,
@@ -168,3 +172,82 @@ def test_an_equation_that_says_nothing(text: str) -> None:
         parse(Eq("y[n]", text))
     with pytest.raises(NotationError):
         parse(Eq(text, "x[n]"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (changed("progress", []), "does not fit this experiment"),
+        (changed("progress.epoch", "two"), "epoch: Input should be a valid integer"),
+        (changed("progress.step", [4]), "step: Input should be a valid integer"),
+        (changed("progress.best", {}), "best: Input should be a valid number"),
+        (changed("progress.seconds", "x"), "seconds: Input should be a valid number"),
+        (changed("progress.batch", 10**30), "batch: "),
+        (changed("progress.batch", 7), "7 batches of an epoch of"),
+        (changed("progress.sums", 0), "sums: "),
+        (changed("progress.sums.watch", [1]), "sums.watch: "),
+        (lambda meta: meta.pop("progress"), "does not fit this experiment"),
+    ],
+)
+def test_a_checkpoint_that_says_what_no_training_does(folder: Folder, change: Callable[[Any], None], text: str) -> None:
+    file = folder.path / "run-trees/checkpoints/step-00000004.safetensors"
+    meta, tensors = formats.opened(folder.kept[file])
+    change(meta)
+    refused(folder, file, formats.sealed(meta, tensors), text)
+
+
+@pytest.mark.parametrize("name", ["theta", "slot.m", "slot.v"])
+def test_a_checkpoint_without_a_tensor(folder: Folder, name: str) -> None:
+    file = folder.path / "run-trees/checkpoints/step-00000004.safetensors"
+    meta, tensors = formats.opened(folder.kept[file])
+    short = tensors | {name: tensors[name][:-1]}
+    del tensors[name]
+    refused(folder, file, formats.sealed(meta, tensors), f"it holds no {name}")
+    refused(folder, file, formats.sealed(meta, short), "does not fit this experiment")
+
+
+def test_best_weights_of_another_network(folder: Folder) -> None:
+    file = folder.path / "run-trees/checkpoints/step-00000004.safetensors"
+    meta, tensors = formats.opened(folder.kept[file])
+    for more in ({"best.theta": np.zeros(3, "f4")}, {"good.theta": np.zeros(3, "f4")}, {"best.other": np.zeros(3)}):
+        refused(folder, file, formats.sealed(meta, tensors | more), "does not fit this experiment", traced=False)
+
+
+def refused(folder: Folder, file: Path, data: bytes, text: str, *, traced: bool = True) -> None:
+    file.write_bytes(data)
+    with inside(folder.path):
+        for words in (RESUME, ("trace", "run-trees"))[: 1 + traced]:
+            found = judge(words)
+            assert (found.code, found.fault) == (65, ""), found
+            assert text in found.said
+            assert "run-trees" in found.said
+    folder.restore()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"[" * 5000, b"\xff\xed\xa0\x80", b'{"epoch": "x"}', b'{"epoch": 2, "train.loss": [1]}', b'{"a.b": "c"}', b"null"],
+)  # fmt: skip
+def test_a_line_that_describes_no_epoch(folder: Folder, line: bytes) -> None:
+    """Lines before it count."""
+    file = folder.path / "run-trees/metrics.jsonl"
+    file.write_bytes(folder.kept[file].splitlines(keepends=True)[0] + line + b"\n")
+    assert [row.epoch for row in RunFolder(folder.path / "run-trees").epochs()] == [1]
+    folder.restore()
+
+
+@pytest.mark.parametrize(
+    "change", [{"rows": 3}, {"data": [3]}, {"data": [{"file": 1, "sha256": ""}]}, {"kept": -1}, {"steps": 10**400}]
+)
+def test_a_run_that_says_what_none_does(folder: Folder, change: Any) -> None:
+    file = folder.path / "run-trees/run.json"
+    record = json.loads(folder.kept[file])
+    refused(folder, file, json.dumps(record | change).encode(), "it does not say how the run began")
+
+
+@pytest.mark.parametrize("change", [{"folds": "2"}, {"folds": 1}, {"folds": 10**9}, {"sets": [1]}, {"root": None}])
+def test_folds_that_say_what_none_do(tmp_path: Path, change: Any) -> None:
+    record = {"folds": 2, "root": ".", "sets": [], "config": "0"} | change
+    (tmp_path / "folds.json").write_text(json.dumps(record))
+    with pytest.raises(Failure, match="it does not say how the folds began"):
+        resume(tmp_path)

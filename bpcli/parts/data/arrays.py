@@ -41,7 +41,7 @@ def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtyp
     if dtype.kind == "V":
         text = f"{name} holds records of several values, not numbers"
         raise data_error(text, path, code="not-numbers", help="save an array for each of their fields")
-    if len(shape) > MAX_AXES or any(n < 0 for n in shape) or not dtype.itemsize:
+    if len(shape) > MAX_AXES or any(type(n) is not int or n < 0 for n in shape) or not dtype.itemsize:
         raise ValueError(f"its header describes no array: {dtype.str} of shape {str(shape)[:100]}")
     return shape, fortran, dtype
 

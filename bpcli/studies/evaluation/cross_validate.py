@@ -20,6 +20,7 @@ from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.new_folder import create_folder
+from bpcli.studies.run.saving.stored import FoldsRecord, read_record
 from bpcli.studies.run.setup import Setup, load_document, set_up
 from bpcli.studies.run.trainer import Trainer
 
@@ -135,16 +136,10 @@ def _new_record(config: bytes, root: Path, sets: Sequence[str], count: int) -> d
 def resume(folder: Path) -> CrossValidation:
     """Returns a cross-validation that goes on. Raises Failure where its record is damaged, or its config has
     changed."""
-    try:
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        found = CrossValidation(
-            folder, folder / "config.yaml", Path(record["root"]), tuple(map(str, record["sets"])), int(record["folds"])
-        )
-        known = str(record["config"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        text = f"{folder / RECORD_FILE} is damaged: it does not say how the folds began"
-        raise Failure(Problem(text, code="bad-run", help="start anew: bpcli train CONFIG --folds K")) from None
-    if sha256_of(found.config) != known:
+    help = "start anew: bpcli train CONFIG --folds K"
+    record, _ = read_record(folder / RECORD_FILE, FoldsRecord, "how the folds began", help)
+    found = CrossValidation(folder, folder / "config.yaml", Path(record.root), tuple(record.sets), record.folds)
+    if sha256_of(found.config) != record.config:
         text = f"{found.config} has changed since the folds began"
         raise Failure(Problem(text, code="changed", help="restore the file, or start anew"))
     return found

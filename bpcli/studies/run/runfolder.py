@@ -29,6 +29,7 @@ from bpcli.studies.run.atomic import atomic_text, make_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME
 from bpcli.studies.run.saving.non_finite import MAY_BE_NON_FINITE, with_non_finite, without_non_finite
+from bpcli.studies.run.saving.stored import RunRecord, epoch_row, read_record
 
 CHECKPOINTS_KEPT = 2  # the newest files
 CHECKPOINTS = "checkpoints"
@@ -49,8 +50,9 @@ class RunFolder:
     def record(self) -> dict[str, Any]:
         """Returns what run.json says. Raises Failure where this is not a run folder."""
         file = self.path / "run.json"
+        help = f"`bpcli eval {shell_word(self.model)} --data FILE` needs the model alone; else start a new run"
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            return read_record(file, RunRecord, "how the run began", help)[1]
         except (FileNotFoundError, NotADirectoryError):
             text = f"{self.path} is not a run folder: it has no run.json"
             if not self.path.is_dir():
@@ -65,12 +67,6 @@ class RunFolder:
         except OSError as error:
             problem = Problem(f"{file} cannot be read: {error.strerror or error}", code="bad-run")
             raise Failure(problem, exit=Exit.NO_INPUT) from None
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or not _is_record(found):
-            help = f"`bpcli eval {shell_word(self.model)} --data FILE` needs the model alone; else start a new run"
-            raise Failure(Problem(f"{file} is damaged: it does not say how the run began", code="bad-run", help=help))
-        return found
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Writes run.json. Raises Failure where it cannot be written."""
@@ -79,14 +75,14 @@ class RunFolder:
     def epochs(self) -> list[EpochRow]:
         """Returns the lines of metrics.jsonl; a last line that was cut off is left out."""
         try:
-            lines = self.metrics.read_text(encoding="utf-8").splitlines()
+            lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
         found = []
         for line in lines:
             try:
                 found.append(_from_line(json.loads(line)))
-            except (ValueError, TypeError, AttributeError):  # it is no JSON, or describes no epoch
+            except (ValueError, TypeError, AttributeError, RecursionError):  # it is no JSON, or describes no epoch
                 break
         return found
 
@@ -191,18 +187,6 @@ def _sync(file: Path) -> None:
         raise unwritable(file, error) from None
 
 
-def _is_record(record: Mapping[str, Any]) -> bool:
-    """Whether what is read of run.json has the types it was written with."""
-    sets = record.get("sets")
-    return (
-        isinstance(record.get("root"), str)
-        and isinstance(record.get("data"), list)
-        and isinstance(sets, list)
-        and all(isinstance(s, str) for s in sets)
-        and all(isinstance(record.get(key, 0), int) for key in ("steps", "kept"))
-    )
-
-
 def _to_line(row: EpochRow) -> str:
     """Returns a line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
     data = dict(vars(row))
@@ -216,7 +200,7 @@ def _from_line(line: Mapping[str, Any]) -> EpochRow:
     own = {k: v for k, v in figures.items() if "." not in k}
     keyed = {k: v for k, v in figures.items() if "." in k}
     watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
-    return EpochRow(**own, metrics={k: v for k, v in keyed.items() if k not in watch}, watch=watch)
+    return epoch_row({**own, "metrics": {k: v for k, v in keyed.items() if k not in watch}, "watch": watch})
 
 
 def environment() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from pydantic import ConfigDict
 
 from bpcli.config.experiment import label
 from bpcli.engine.divergence import first_in_memory
@@ -15,6 +16,7 @@ from bpcli.family import Array, GradientOptimizer
 from bpcli.records.training import EpochRow
 from bpcli.studies.run.layer_stats import LayerStatsWatch
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.stored import Count, Figure
 from bpcli.studies.run.scoring import MetricAccumulator, Predictor
 from bpcli.studies.run.setup import Setup
 
@@ -23,16 +25,18 @@ from bpcli.studies.run.setup import Setup
 class EpochSums:
     """What is added up over the steps of one epoch."""
 
-    loss: float = 0.0
-    penalty: float = 0.0
-    norm: float = 0.0
-    factor: float = 0.0
-    rate: float = 0.0  # learning rate of the last step
-    clipped: int = 0
-    steps: int = 0
-    weight: float = 0.0  # total weight of the rows: their number, or their class weights
-    seconds: float = 0.0
-    watch: dict[str, float] = field(default_factory=dict)  # figures of the one step that is measured
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    loss: Figure = 0.0
+    penalty: Figure = 0.0
+    norm: Figure = 0.0
+    factor: Figure = 0.0
+    rate: Figure = 0.0  # learning rate of the last step
+    clipped: Count = 0
+    steps: Count = 0
+    weight: Figure = 0.0  # total weight of the rows: their number, or their class weights
+    seconds: Figure = 0.0
+    watch: dict[str, Figure] = field(default_factory=dict)  # figures of the one step that is measured
 
     def add(self, train_step: FirstOrderStep | FullBatchStep, weight: float) -> None:
         """Adds the figures of the last step, on rows of this weight."""
@@ -59,13 +63,15 @@ class EpochSums:
 class Progress:
     """How far a training has come; all of it goes into a checkpoint, under these names."""
 
-    epoch: int = 0  # completed
-    step: int = 0  # completed, over all epochs
-    batch: int = 0  # completed in this epoch
-    best: float = math.nan
-    best_epoch: int = 0
-    bad_epochs: int = 0  # without improvement, in a row
-    seconds: float = 0.0
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    epoch: Count = 0  # completed
+    step: Count = 0  # completed, over all epochs
+    batch: Count = 0  # completed in this epoch
+    best: Figure = math.nan
+    best_epoch: Count = 0
+    bad_epochs: Count = 0  # without improvement, in a row
+    seconds: Figure = 0.0
     ended: str = ""  # why the optimizer has nothing left to do
     sums: EpochSums = field(default_factory=EpochSums)
 

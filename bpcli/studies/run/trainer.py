@@ -171,7 +171,7 @@ class Trainer:
         p, training = self.state.progress, self.state.experiment.training
         if self.state.history and not p.batch:
             figures, goal = self.state.history[-1].metrics, training.stop_when
-            if goal is not None and goal.reached(figures[goal.metric]):
+            if goal is not None and goal.reached(figures.get(goal.metric, math.nan)):
                 return "goal", f"{goal.metric} reached its goal: {figures[goal.metric]:.6g}, {goal.goal}"
             if self.early_stopper is not None and (reason := self.early_stopper.reason()):
                 return "patience", reason

@@ -11,7 +11,7 @@ from bpcli.config.experiment import Experiment
 from bpcli.engine.full_batch import FullBatchStep, make_step
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.engine.objective import Objective
-from bpcli.engine.state import network_state, restore, training_state
+from bpcli.engine.state import network_state, restore
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Array, CodedText, ColumnFormat, Source, Table
 from bpcli.numeric.streams import Stream
@@ -24,6 +24,7 @@ from bpcli.studies.dataset.preprocessor import Preprocessor
 from bpcli.studies.run import model as models
 from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.checkpointer import read_progress, restore_step
 from bpcli.studies.run.setup import Setup, set_up
 
 DOUBLE = "dtype=float64"
@@ -125,7 +126,7 @@ def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
     tensors, meta, warnings = folder.newest_checkpoint()
     if not tensors:
         return _of_model(path, rows)
-    progress = meta["progress"]
+    progress = read_progress(path, meta)
     if rows.x:
         model = models.load(path)
         experiment, network_plan, preprocessor = model.experiment, model.network_plan, model.preprocessor
@@ -135,15 +136,15 @@ def _of_run(path: Path, rows: TracedRows) -> TraceTarget:
         setup = reopen(folder, record, (DOUBLE,), inputs=False)
         warnings = (*warnings, *_unweighted(setup))
         experiment, network_plan, preprocessor = setup.experiment, setup.network_plan, setup.prepared.preprocessor
-        chosen = _of_setup(setup, rows, int(progress["epoch"]))
+        chosen = _of_setup(setup, rows, progress.epoch)
         steps = setup.steps_per_epoch
-    words = f"of {path}, after {int(progress['step']):,} steps, with its optimizer's memory"
+    words = f"of {path}, after {progress.step:,} steps, with its optimizer's memory"
     target = _target(
         experiment, network_plan, preprocessor, chosen, total=int(record.get("steps", 0)) or steps, epoch=steps,
         weights=words, warnings=(*warnings, *changed_files(record)),
     )  # fmt: skip
-    restore(training_state(target.train_step), tensors)
-    target.done = int(progress["step"])
+    restore_step(path, target.train_step, tensors)
+    target.done = progress.step
     return target
 
 

@@ -21,6 +21,7 @@ from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.engine.state import network_state, prefixed, training_state
 from bpcli.family import Callback, Clipper, Optimizer, Schedule
+from bpcli.records.training import Failure
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.checkpointer import Checkpointer
@@ -196,12 +197,12 @@ class Cut:
         shutil.copytree(self.folder / str(cut), run)
         tensors, meta = self.checkpoint(cut)
         change(tensors, meta["progress"])
-        with patch.context() as context:
-            context.setattr(RunFolder, "newest_checkpoint", lambda self: (tensors, meta, ()))
-            training = runs.resume(run)
         try:
+            with patch.context() as context:
+                context.setattr(RunFolder, "newest_checkpoint", lambda self: (tensors, meta, ()))
+                training = runs.resume(run)
             training.run()
-        except (ArithmeticError, LookupError, ValueError):
+        except (ArithmeticError, LookupError, ValueError, Failure):
             return None
         return ended(run)
 

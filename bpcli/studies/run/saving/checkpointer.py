@@ -1,15 +1,20 @@
 """Checkpoints: everything that a training goes on from, so that a run resumed is the run uninterrupted."""
 
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from bpcli.config.validate import error_line
+from bpcli.engine.full_batch import FullBatchStep
 from bpcli.engine.state import network_state, prefixed, restore, snapshot, training_state
+from bpcli.engine.step import FirstOrderStep
 from bpcli.family.plan import Array
 from bpcli.records.training import Failure, Problem
-from bpcli.studies.run.state import EpochSums, Progress, TrainingState
+from bpcli.studies.run.saving.stored import LARGEST
+from bpcli.studies.run.state import Progress, TrainingState
 
 CHECKPOINT_SECONDS = 30.0
 """At most so much work is lost when the machine fails; a signal saves at once."""
@@ -41,27 +46,51 @@ class Checkpointer:
         return file
 
 
+_PROGRESS = TypeAdapter(Progress)
+
+
 def load_checkpoint(state: TrainingState, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> None:
-    """Puts everything back. Raises Failure where the checkpoint is of another network."""
+    """Puts everything back. Raises Failure where the checkpoint is of another network or says what none does."""
+    state.progress = read_progress(state.folder.path, meta, state.steps_per_epoch)
+    restore_step(state.folder.path, state.train_step, tensors)
+    best, good = _without("best.", tensors), _without("good.", tensors)
+    network = network_state(state.objective.network)
     try:
-        restore(training_state(state.train_step), tensors)
         if state.train_metrics is not None:
             state.train_metrics.restore(_without("tally.", tensors))
-        progress = _figures(meta["progress"])
-        sums = _figures(progress["sums"])
-        state.progress = Progress(
-            **{**progress, "sums": EpochSums(**{**sums, "watch": _figures(sums.get("watch", {}))})}
-        )
+        for weights in filter(None, (best, good)):
+            restore(snapshot(network), weights)
     except (KeyError, TypeError, ValueError) as error:
-        text = f"the checkpoint does not fit this experiment: {error}"
-        raise Failure(Problem(text, code="bad-checkpoint", help="train anew: bpcli train CONFIG")) from None
-    state.best_weights = _without("best.", tensors)
-    state.epoch_weights = _without("good.", tensors) or snapshot(network_state(state.objective.network))
+        raise _misfit(state.folder.path, str(error)) from None
+    state.best_weights, state.epoch_weights = best, good or snapshot(network)
 
 
-def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a record with nan where it has None: JSON has no word for it, and writes null."""
-    return {name: math.nan if value is None else value for name, value in dict(record).items()}
+def read_progress(folder: Path, meta: Mapping[str, Any], steps_per_epoch: int = LARGEST) -> Progress:
+    """Returns how far the training of a checkpoint had come. Raises Failure where that cannot be."""
+    try:
+        progress = _PROGRESS.validate_python(meta.get("progress"))
+    except ValidationError as error:
+        raise _misfit(folder, error_line(error)) from None
+    sums, batch = progress.sums, progress.batch
+    if batch > steps_per_epoch or sums.steps != batch or (batch and not sums.weight > 0):
+        raise _misfit(folder, f"{batch} batches of an epoch of {steps_per_epoch:,} are done, and {sums.steps} count")
+    return progress
+
+
+def restore_step(folder: Path, train_step: FirstOrderStep | FullBatchStep, tensors: Mapping[str, Array]) -> None:
+    """Puts back what network, optimizer, clipper and schedule remember. Raises Failure where the checkpoint holds
+    something else."""
+    try:
+        restore(training_state(train_step), tensors)
+    except KeyError as error:
+        raise _misfit(folder, f"it holds no {error.args[0]}") from None
+    except (TypeError, ValueError) as error:
+        raise _misfit(folder, str(error)) from None
+
+
+def _misfit(folder: Path, what: str) -> Failure:
+    text = f"the checkpoint does not fit this experiment: {what}"
+    return Failure(Problem(text, code="bad-checkpoint", file=str(folder), help="train anew: bpcli train CONFIG"))
 
 
 def _without(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:

@@ -1,0 +1,82 @@
+"""What the records of a run have to say to be read again. Those of earlier versions may say less, later ones more."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bpcli.config.validate import error_line
+from bpcli.records.training import EpochRow, Failure, Problem
+
+LARGEST = 2**53  # up to which floats hold every whole number
+
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+"""A whole number of things."""
+
+Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A number; JSON has no word for nan, and says null."""
+
+
+class StoredRecord(BaseModel):
+    """A record in a file of JSON: types are as they stand there, and what else it says is kept."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class UsedFile(StoredRecord):
+    """A file that a run was trained with, as it was then."""
+
+    file: str
+    sha256: str
+    bytes: Count = 0
+
+
+class RunRecord(StoredRecord):
+    """run.json."""
+
+    root: str
+    data: list[UsedFile]
+    sets: list[str]
+    config: str = ""
+    status: str = ""
+    reason: str = ""
+    steps: Count = 0
+    kept: Count = 0
+    rows: dict[str, Count] = {}
+
+
+class FoldsRecord(StoredRecord):
+    """folds.json."""
+
+    root: str
+    sets: list[str]
+    config: str
+    folds: Annotated[int, Field(ge=2, le=1000)]
+
+
+Record = TypeVar("Record", bound=StoredRecord)
+
+
+def read_record(file: Path, kind: type[Record], what: str, help: str) -> tuple[Record, dict[str, Any]]:
+    """Returns a record, checked and as it stands in its file. Raises OSError, and Failure where it is damaged: it does
+    not say `what`."""
+    why = ""
+    try:
+        found = json.loads(file.read_bytes().decode("utf-8"))
+        return kind.model_validate(found), found
+    except ValidationError as error:
+        why = f" ({error_line(error)})"
+    except (ValueError, RecursionError):
+        pass
+    raise Failure(Problem(f"{file} is damaged: it does not say {what}{why}", code="bad-run", help=help))
+
+
+_EPOCH = TypeAdapter(EpochRow)
+
+
+def epoch_row(figures: Mapping[str, Any]) -> EpochRow:
+    """Returns the line of an epoch from its fields. Raises ValueError where they are not those of one."""
+    return _EPOCH.validate_python(dict(figures))
