@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from bpcli.numeric.file_state import file_state, stale
 from bpcli.numeric.shapes import Array, Shape
 
 MAX_BYTES_IN_MEMORY = 256 << 20
@@ -97,6 +99,9 @@ class LazyRows:
             yield start, self.read(np.arange(start, min(start + step, len(self))))
 
 
+STATE = b"state of the file"  # a key of `seen`
+
+
 class MappedRows(LazyRows):
     """Some rows of an array in a file. `base` (N, ...) is memory-mapped; `rows` of it are taken (None: all) and, along
     its second axis, `columns` (None: all). `seen` is shared by all that have one base.
@@ -117,8 +122,14 @@ class MappedRows(LazyRows):
         self.shape = (count, *inner)
         self.dtype = base.dtype.newbyteorder("=")
         self.seen: dict[bytes, Any] = {} if seen is None else seen
+        self._file = str(getattr(base, "filename", ""))
+        if self._file:
+            self.seen.setdefault(STATE, file_state(Path(self._file)))
 
     def read(self, rows: Array) -> Array:
+        """Raises OSError where the file has changed: its numbers belong to other rows, or to none."""
+        if self._file and (error := stale(self._file, self.seen[STATE])) is not None:
+            raise error
         chosen = rows if self.rows is None else self.rows[rows]
         columns = self.columns
         if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1 and (np.diff(chosen) == 1).all():

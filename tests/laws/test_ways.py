@@ -40,6 +40,7 @@ ROOMS = (
 NO_KERNELS: dict[str, str] = {
     "bpcli.numeric.blas": "sets how many threads BLAS has: tests/numeric/test_blas.py",
     "bpcli.numeric.cgroup": "asks the machine: tests/numeric/test_machine.py",
+    "bpcli.numeric.file_state": "asks the machine: tests/parts/data/test_unchanged.py",
     "bpcli.numeric.free_memory": "asks the machine: tests/numeric/test_machine.py",
     "bpcli.numeric.shapes": "writes sizes for people",
     "bpcli.engine.augment": "changes images by chance: tests/parts/test_augment.py",
@@ -70,6 +71,8 @@ LEFT_OUT: dict[tuple[str, str, str], str] = {
     ("bpcli/numeric/threads.py", "_Worker.wait", "self._busy: true"): "an interrupt",
     ("bpcli/numeric/threads.py", "_Worker.wait", "self._busy: false"): "an interrupt",
     ("bpcli/numeric/products.py", "_divisors", "n > MAX_ROWS: true"): "more rows than any memory holds",
+    ("bpcli/numeric/lazy_rows.py", "MappedRows.__init__", "self._file: true"):
+        "rows in a file: tests/parts/data/test_unchanged.py",
     ("bpcli/engine/fusion.py", "BoundKernel._blocks", "max(1, self.frame.x[:1].size): argument 1 wins"):
         "a batch of no rows",
     ("bpcli/engine/network.py", "Network.__init__",

@@ -13,6 +13,7 @@ from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.family import OneOf, Settings, Shape, Source
 from bpcli.parts.data.columns.source import ColumnSource
+from bpcli.parts.data.unchanged import unchanged
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.standard_input import STANDARD_INPUT, standard_input
 
@@ -41,7 +42,7 @@ def open_data_option(
     raised meanwhile, its help is one for who types `--data` (see `_option_help`)."""
     source = source_of(text, train, need_target, row, root)
     try:
-        with standard_input(source) as opened:
+        with standard_input(source) as opened, unchanged(opened.files(root or Path())):
             yield opened
     except Failure as failure:
         typed = _as_typed(text, source, need_target)

@@ -1,7 +1,6 @@
 """Fingerprints of data files, taken while the same files are read: on a machine of two cores they cost no time."""
 
 import hashlib
-import re
 import subprocess
 import sys
 import threading
@@ -9,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bpcli.parts.data.images import image_files
+from bpcli.parts.data.unchanged import UnchangedFiles, files_in
 from bpcli.records.training import Exit, Failure, Problem
 
 THREAD_NAME = "fingerprints"
@@ -26,6 +25,7 @@ class Fingerprints:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = tuple(files)
+        self._begun = UnchangedFiles(self.files)
         self._found: list[dict[str, Any]] = []
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._take, name=THREAD_NAME, daemon=True)
@@ -40,10 +40,12 @@ class Fingerprints:
 
     def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
         """Returns the fingerprints of these files, which should be those that were taken. Raises what taking them
-        raised."""
+        raised, and Failure where a file is no longer what it was when they began: others may have read other bytes."""
         if tuple(files) != self.files or self._thread.ident is None:
             return fingerprint(files)
         self._thread.join()
+        if (changed := self._begun.changed()) is not None:
+            raise changed
         if self._failure is not None:
             raise self._failure
         return self._found
@@ -69,16 +71,7 @@ def fingerprint(files: Sequence[Path], digest: Callable[[Path], str] | None = No
 
 
 def _bytes(file: Path) -> int:
-    return sum(f.stat().st_size for f in (_files_in(file) if file.is_dir() else [file]))
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Returns the images of a folder, or where it has none, which a source of a user's own may read, all its files that
-    are not hidden."""
-    found = (f for f in folder.rglob("*") if f.is_file())
-    return image_files(folder) or sorted(
-        f for f in found if not re.search(r"(^|/)\.", f.relative_to(folder).as_posix())
-    )
+    return sum(f.stat().st_size for f in (files_in(file) if file.is_dir() else [file]))
 
 
 def sha256_of(file: Path) -> str:
@@ -87,7 +80,7 @@ def sha256_of(file: Path) -> str:
     digest = hashlib.sha256()
     try:
         if file.is_dir():
-            for inner in _files_in(file):
+            for inner in files_in(file):
                 name = inner.relative_to(file).as_posix().encode("utf-8", "surrogateescape")
                 digest.update(b"%b\0%b\n" % (name, sha256_of(inner).encode()))
             return digest.hexdigest()

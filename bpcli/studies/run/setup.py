@@ -22,6 +22,7 @@ from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
 from bpcli.numeric.free_memory import available_bytes
 from bpcli.numeric.shapes import in_bytes
+from bpcli.parts.data.unchanged import unchanged
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
@@ -222,16 +223,17 @@ def prepare_data(
 ) -> Prepared:
     """Returns the data (see `prepare`); a failure that says where in the experiment it comes from points there."""
     try:
-        return prepare(
-            experiment.data,
-            targets=experiment.loss.targets,
-            seed=experiment.seed,
-            dtype=np.dtype(experiment.dtype),
-            root=root,
-            inputs=inputs,
-            within=within,
-            keep=keep,
-        )
+        with unchanged(files_of(experiment.data, root)):
+            return prepare(
+                experiment.data,
+                targets=experiment.loss.targets,
+                seed=experiment.seed,
+                dtype=np.dtype(experiment.dtype),
+                root=root,
+                inputs=inputs,
+                within=within,
+                keep=keep,
+            )
     except Failure as failure:
         raise Failure(*(_positioned(document, p) for p in failure.problems), exit=failure.exit) from None
 

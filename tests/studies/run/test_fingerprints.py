@@ -78,8 +78,12 @@ def test_they_are_taken_beside_the_reading_and_once(tmp_path: Path, monkeypatch:
     taken._thread.join()
     assert taken._thread.name == "fingerprints"
     assert taken._thread.daemon
+    monkeypatch.setattr(fingerprints, "fingerprint", lambda files, digest=None: [])
+    assert taken.of([one])[0]["sha256"] == sha256(b"1"), "it is not taken again"
+    monkeypatch.undo()
     one.write_bytes(b"changed")
-    assert taken.of([one])[0]["sha256"] == sha256(b"1"), "it is that of what was read"
+    with pytest.raises(Failure, match="changed while it was read"):  # and the fingerprint is of neither for certain
+        taken.of([one])
     assert taken.of([two])[0]["sha256"] == sha256(b"2")
     assert taken.of([one, two])[0]["sha256"] == sha256(b"changed")
 

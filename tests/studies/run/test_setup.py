@@ -4,6 +4,7 @@ import gc
 import re
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,3 +147,27 @@ def test_an_experiment_larger_than_the_memory_is_refused_by_its_largest_layer(
     for free in (None, 10**9):
         monkeypatch.setattr(setting_up, "available_bytes", lambda free=free: free)
         assert written(tmp_path, "x").steps_per_epoch == 1
+
+
+def test_data_that_changes_while_it_is_read_begins_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads it, the fingerprint of a run is that of what it is trained on."""
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n2,3\n3,4\n")
+    data = "data: {train: {type: csv, path: a.csv, target: y}}\n"
+    (tmp_path / "a.yaml").write_text(f"{data}architecture: [{{type: dense, units: 1}}]\nloss: mean_squared_error\n")
+    known, prepare = set_up(tmp_path / "a.yaml", new_run=True), setting_up.prepare
+    assert known.fingerprints is not None
+    (fingerprint,) = known.fingerprints.of([tmp_path / "a.csv"])
+
+    def late(*args: Any, **named: Any) -> Any:
+        found = prepare(*args, **named)
+        with open(tmp_path / "a.csv", "a") as file:
+            file.write("4,5\n")
+        return found
+
+    monkeypatch.setattr(setting_up, "prepare", late)
+    for new_run in (False, True):
+        with pytest.raises(Failure, match=r"has changed while it was read: it had \d+ bytes and has \d+"):
+            set_up(tmp_path / "a.yaml", new_run=new_run)
+    with pytest.raises(Failure, match="has changed while it was read"):
+        known.fingerprints.of([tmp_path / "a.csv"])
+    assert fingerprint["bytes"] == 16
