@@ -1,4 +1,4 @@
-"""Floor 0: how many threads NumPy's BLAS uses.
+"""Floor 0: how many threads NumPy's BLAS uses, and which of its kernels.
 
 OpenBLAS gives every product of 2 * 2^18 multiply-adds and more to all its threads, which then go on asking for the next
 one. A second thread gains next to nothing below MIN_PARALLEL_MACS; on a machine that is busy with other work it costs
@@ -14,26 +14,31 @@ from typing import NamedTuple
 
 from bpcli.numeric.threads import MIN_PARALLEL_MACS
 
-NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
-"""What the two functions of OpenBLAS are called, by who built it."""
+NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
+"""What the functions of OpenBLAS are called, by who built it."""
 
 
-class _Threads(NamedTuple):
-    """OpenBLAS's own setting, and the number of threads that it began with."""
+class _OpenBlas(NamedTuple):
+    """OpenBLAS's own setting, the number of threads that it began with, and the kernel that it chose for this
+    processor."""
 
     put: Callable[[int], object]
     first: int
+    kernel: str
 
 
 @cache
-def _openblas() -> _Threads | None:
+def _openblas() -> _OpenBlas | None:
     """Returns the setting of the OpenBLAS that NumPy computes with; None where it is another BLAS."""
     extension = next((module for name, module in sys.modules.items() if name.endswith("._multiarray_umath")), None)
     with suppress(OSError, TypeError):
         library = ctypes.CDLL(str(getattr(extension, "__file__", None)))  # what it links to is found with it
         for name in NAMES:
             with suppress(AttributeError):
-                return _Threads(library[name.format("set")], int(library[name.format("get")]()))
+                kernel = library[name.format("get_corename")]
+                kernel.restype = ctypes.c_char_p
+                put, first = library[name.format("set_num_threads")], library[name.format("get_num_threads")]
+                return _OpenBlas(put, int(first()), (kernel() or b"").decode("ascii", "replace"))
     return None
 
 
@@ -44,3 +49,15 @@ def fit_threads(macs: int) -> None:
     blas = _openblas()
     if blas is not None and blas.first > 1:
         blas.put(1 if macs < MIN_PARALLEL_MACS else blas.first)
+
+
+def blas_kernel() -> str:
+    """Returns the name of the kernel that BLAS chose for this processor, such as Haswell; "" where it does not say."""
+    blas = _openblas()
+    return "" if blas is None else blas.kernel
+
+
+def blas_threads() -> int:
+    """Returns the number of threads that BLAS began with; 0 where it does not say."""
+    blas = _openblas()
+    return 0 if blas is None else blas.first

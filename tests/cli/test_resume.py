@@ -283,7 +283,7 @@ def test_another_environment_is_said(stops: Lab) -> None:
     file.write_text(file.read_text().replace(f'"numpy": "{np.__version__}"', '"numpy": "1.0"'))
     found = stops.good("train", "--resume", "run")
     assert found.err.startswith(
-        "warning: the run began elsewhere (numpy differs): its weights may differ in their last bits [environment]\n"
+        f"warning: this run began elsewhere: NumPy 1.0 then, {np.__version__} now: its weights may differ in their last"
     )
 
 

@@ -36,7 +36,7 @@ def test_large_products_have_as_many_threads_as_blas_began_with(
 ) -> None:
     """Whatever this machine has: one that began with a single thread is not asked for more."""
     found: list[int] = []
-    monkeypatch.setattr(blas, "_openblas", lambda: blas._Threads(found.append, first))
+    monkeypatch.setattr(blas, "_openblas", lambda: blas._OpenBlas(found.append, first, ""))
     fit_threads(MIN_PARALLEL_MACS - 1)
     fit_threads(MIN_PARALLEL_MACS)
     assert found == set_to

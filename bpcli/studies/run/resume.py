@@ -16,6 +16,7 @@ from bpcli.studies.run.fingerprints import fingerprint
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.checkpointer import load_checkpoint
+from bpcli.studies.run.saving.environment import other_environment
 from bpcli.studies.run.saving.new_folder import create_run
 from bpcli.studies.run.setup import Setup, set_up
 from bpcli.studies.run.state import TrainingState
@@ -98,7 +99,7 @@ def _resumed(
         folder.tidy()
         folder.write_epochs(state.history)
         folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
-        warnings = (*warnings, *_beyond_schedule(state), *_other_environment(record), *changed_files(record))
+        warnings = (*warnings, *_beyond_schedule(state), *other_environment(record), *changed_files(record))
         warnings = (*warnings, *missing_callbacks(record))
     trainer.warnings = (*trainer.warnings, *warnings)
     return trainer
@@ -125,13 +126,3 @@ def _beyond_schedule(state: TrainingState) -> tuple[Problem, ...]:
     text = f"the learning rate is 0 after step {total:,}, where its schedule was to end: nothing is learned beyond"
     help = f"for a longer schedule start a new run with more {EPOCHS_KEY}"
     return (Problem(text, "schedule", help=help, level="warning"),)
-
-
-def _other_environment(record: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """Returns a warning where the run goes on in another environment than it began in."""
-    before, now = record.get("environment"), runfolder.environment()
-    if not isinstance(before, dict) or before == now:
-        return ()
-    changed = ", ".join(key for key in now if before.get(key) != now[key])
-    text = f"the run began elsewhere ({changed} differs): its weights may differ in their last bits"
-    return (Problem(text, "environment", level="warning"),)

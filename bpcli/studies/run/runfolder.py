@@ -8,7 +8,6 @@ run.json               versions, data, status  model.safetensors the model, self
 import json
 import math
 import os
-import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import bpcli
 from bpcli.family.plan import Array
 from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
@@ -28,6 +24,7 @@ from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import atomic_text, make_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME
+from bpcli.studies.run.saving.environment import environment
 from bpcli.studies.run.saving.non_finite import MAY_BE_NON_FINITE, with_non_finite, without_non_finite
 from bpcli.studies.run.saving.stored import RunRecord, epoch_row, read_record
 
@@ -201,24 +198,6 @@ def _from_line(line: Mapping[str, Any]) -> EpochRow:
     keyed = {k: v for k, v in figures.items() if "." in k}
     watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
     return epoch_row({**own, "metrics": {k: v for k, v in keyed.items() if k not in watch}, "watch": watch})
-
-
-def environment() -> dict[str, Any]:
-    """Returns what else the bits of a result depend on: versions, BLAS, threads, processor."""
-    config: Any = np.show_config(mode="dicts")
-    blas = config.get("Build Dependencies", {}).get("blas", {})
-    threads = {
-        n: os.environ[n] for n in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS") if n in os.environ
-    }
-    return {
-        "bpcli": bpcli.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "blas": {"name": blas.get("name", "?"), "version": blas.get("version", "?")},
-        "processors": os.cpu_count(),
-        "threads": threads,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def new_record() -> dict[str, Any]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.run import runfolder
-from bpcli.studies.run.resume import _beyond_schedule, _other_environment, reopen, resume, start
+from bpcli.studies.run.resume import _beyond_schedule, reopen, resume, start
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.checkpointer import load_checkpoint
+from bpcli.studies.run.saving.environment import SPEED, environment, other_environment
 from bpcli.studies.run.setup import set_up
 
 CONFIG = """\
@@ -157,17 +157,26 @@ def test_where_the_rate_does_not_end_or_no_more_is_asked_for_there_is_no_warning
     trainer.run()
 
 
-def test_another_environment_is_a_warning_that_names_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = runfolder.environment()
-    assert (
-        _other_environment({"environment": now})
-        == _other_environment({})
-        == _other_environment({"environment": 3})
-        == ()
+def test_another_environment_is_a_warning_that_says_what_differs_and_why() -> None:
+    now = environment()
+    assert now["blas"]["threads"] >= 0
+    assert now["cores"] <= now["processors"]
+    old = {name: value for name, value in now.items() if name != "cores"} | {"blas": {"name": now["blas"]["name"]}}
+    for same in ({"environment": now}, {}, {"environment": 3}, {"environment": old}, {"environment": {"blas": 1}}):
+        assert other_environment(same) == ()
+    before = now | {"numpy": "1.0", "blas": now["blas"] | {"kernel": "Prescott"}, "cores": 999}
+    (found,) = other_environment({"environment": before})
+    assert found.text == (
+        f"this run began elsewhere: NumPy 1.0 then, {np.__version__} now; BLAS's kernel Prescott then, "
+        f"{now['blas']['kernel'] or 'unknown'} now; the cores 999 then, {now['cores']} now: its weights may differ in "
+        "their last bits from those of a run that stayed there (another version may compute in another order; another "
+        "kernel of BLAS adds the terms of a product in another order)"
     )
-    (found,) = _other_environment({"environment": now | {"numpy": "1.0", "python": "2.7"}})
-    assert found.text == "the run began elsewhere (python, numpy differs): its weights may differ in their last bits"
     assert (found.code, found.level) == ("environment", "warning")
+    (found,) = other_environment({"environment": now | {"cores": 999}})
+    assert found.text.endswith(f"{now['cores']} now: {SPEED}")
+    (found,) = other_environment({"environment": now | {"threads": {"MKL_NUM_THREADS": "7"}}})
+    assert "MKL_NUM_THREADS 7 then, unset now" in found.text
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:

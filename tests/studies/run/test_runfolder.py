@@ -110,7 +110,7 @@ def test_a_new_record_says_when_and_by_what_it_began(monkeypatch: pytest.MonkeyP
     assert found["environment"]["threads"]["OMP_NUM_THREADS"] == "3"
     assert found["environment"]["numpy"] == np.__version__
     assert found["environment"]["processors"] == os.cpu_count()
-    assert set(found["environment"]["blas"]) == {"name", "version"}
+    assert set(found["environment"]["blas"]) == {"name", "version", "kernel", "threads"}
 
 
 # ------------------------------------------------------------------------------------------------------ metrics.jsonl
