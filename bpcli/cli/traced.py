@@ -110,6 +110,6 @@ def elision(text: str) -> tuple[int | None, int]:
         return None, 6
     if text == "none":
         return 1 << 30, 1 << 30
-    if text.isdecimal() and int(text) >= 2:
+    if text.isdecimal() and len(text) < 10 and int(text) >= 2:
         return int(text), int(text)
     raise typer.BadParameter("auto, none, or a number from 2", param_hint="--elide")

@@ -226,6 +226,8 @@ def _expr(node: ast.expr) -> Expr:
         case ast.Constant(value=bool()):
             pass
         case ast.Constant(value=int() | float() as value):
+            if isinstance(value, int) and abs(value) >= 2**63:
+                raise NotationError("a whole number is too large to compute with", "write it as 1e30")
             return Number(value)
         case ast.Constant(value=value) if value is Ellipsis:
             return Dots()

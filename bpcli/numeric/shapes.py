@@ -8,6 +8,7 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 EntryIndex = tuple[int, ...]
 """Where an entry stands in its array: an index for each axis."""
+INDEX_DIGITS = 15  # of an index; more do not stand in any array
 
 
 def written(shape: Shape) -> str:
@@ -18,6 +19,12 @@ def written(shape: Shape) -> str:
 def entry_name(path: str, at: EntryIndex) -> str:
     """Returns an entry of an array as claims call it: `dense_1.W[0,1]`."""
     return f"{path}[{','.join(map(str, at))}]" if at else path
+
+
+def entry_index(text: str) -> EntryIndex:
+    """Returns the index that `0, 1` writes; of numbers too long for any array the last that is not."""
+    numbers = "".join(text.split()).split(",")
+    return tuple(int(i) if len(i) <= INDEX_DIGITS else 10**INDEX_DIGITS for i in numbers if i)
 
 
 def in_bytes(n: float) -> str:

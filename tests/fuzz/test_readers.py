@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hostile import formats, mutations
 from hostile.judge import Folder, inside, judge
-from hostile.kinds import RESUME, files, make_folder, npy
+from hostile.kinds import PART, RESUME, files, make_folder, npy
 from hostile.readers import READERS, Reader
 from paths import ROOT
 
@@ -25,8 +25,10 @@ from bpcli.notation import Eq, NotationError
 from bpcli.notation.syntax import parse
 from bpcli.parts.data.arrays import read_npy
 from bpcli.records.training import Failure
+from bpcli.studies.custom.load import registry_snapshot, restore_registry
 from bpcli.studies.evaluation.cross_validate import resume
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.trace.golden import FORMAT
 
 CASES = 20  # of each reader in the quick version
 
@@ -165,7 +167,9 @@ def test_data_without_a_name(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x[n] + \ud800", "percentile(5)", "(" * 400, "-" * 5000 + "1", "x[n]\0", "1 +" * 3000 + "1"], ids=repr
+    "text",
+    ["x[n] + \ud800", "percentile(5)", "(" * 400, "-" * 5000 + "1", "x[n]\0", "1 +" * 3000 + "1", "1" * 400],
+    ids=repr,
 )
 def test_an_equation_that_says_nothing(text: str) -> None:
     with pytest.raises(NotationError):
@@ -251,3 +255,78 @@ def test_folds_that_say_what_none_do(tmp_path: Path, change: Any) -> None:
     (tmp_path / "folds.json").write_text(json.dumps(record))
     with pytest.raises(Failure, match="it does not say how the folds began"):
         resume(tmp_path)
+
+
+def test_a_source_that_cannot_be_read_in_parts(folder: Folder) -> None:
+    """What `init` would advise to type holds an alias, or a path that is no text."""
+    with inside(folder.path):
+        Path(os.fsdecode(b"a\xff.csv")).write_text("a,b,y\n1,2,0\n,1,1\n3,4,0\n5,6,1\n")
+        Path("gaps.csv").write_text("a,b,y\n1,2,0\n,1,1\n3,4,0\n5,6,1\n")
+        for source in ("{type: csv, path: gaps.csv, missing: &x error, columns: {b: {missing: *x}}}",
+                       "{type: csv, missing: error, path: a\udcff.csv}"):  # fmt: skip
+            found = judge(("init", source, "--out", "first.yaml"))
+            assert (found.code, found.fault) == (65, ""), found
+            assert "a" in found.said
+    folder.restore()
+
+
+@pytest.mark.parametrize("index", ["1" * 5000 + ",0", "\n", "0,\t0", "\u0661,0", ",,,"])
+def test_an_entry_that_no_array_has(folder: Folder, index: str) -> None:
+    claims = folder.path / "claims.csv"
+    claims.write_text(f'"dense_1.dW[{index}]",1\n"dense_1.W[{index}]",1\n', encoding="utf-8")
+    with inside(folder.path):
+        for words in (("mark", "claims.csv", "trees.yaml"), ("trace", "trees.yaml", "--param", f"dense_1.W[{index}]")):
+            found = judge(words)
+            assert (found.code in (0, 2, 3, 65), found.fault) == (True, ""), found
+    folder.restore()
+
+
+@pytest.mark.parametrize("target", ["inf", "nan", "1e999", "0.5", "1e30", "1" * 5000])
+def test_a_class_id_that_is_none(folder: Folder, target: str) -> None:
+    file = folder.path / "run-trees/model.safetensors"
+    meta, tensors = formats.opened(folder.kept[file])
+    meta["rules"] |= {"labels": "ids", "classes": ["0", "1"]}
+    file.write_bytes(formats.sealed(meta, tensors))
+    with inside(folder.path):
+        found = judge(("trace", "run-trees/model.safetensors", "--x", "1,2", "--t", target))
+        assert (found.code, found.fault) == (2, ""), found
+        assert "no class id" in found.said
+    folder.restore()
+
+
+def test_digits_of_any_length_and_any_script(tmp_path: Path) -> None:
+    """In cells, in the places of columns and in options."""
+    for cells in ("1" * 5000, "\u00b2\u00b2\u00b2\u00b20101", "\u0661" * 8):
+        rows = "".join(f"{cells[:-1]}{i},{i % 2}\n" for i in range(6))
+        (tmp_path / "a.csv").write_text(f"a,y\n{rows}", encoding="utf-8")
+        with inside(tmp_path):
+            found = judge(("init", "a.csv", "--out", "-"))
+            assert (found.code in (0, 65), found.fault) == (True, ""), found
+            long = "{type: csv, path: a.csv, header: false, target: '-" + "1" * 5000 + "'}"
+            found = judge(("init", long, "--out", "-"))
+            assert (found.code, found.fault) == (65, ""), found
+            assert judge(("trace", "--example", "article", "--elide", "1" * 5000)).code == 2
+
+
+def test_a_derivation_of_numbers_that_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "golden.json"
+    for value in ([10**400], "x", [[1], [1, 2]], {"a": 1}, None):
+        quantity = {"id": "a", "path": "b", "value": value}
+        file.write_text(json.dumps({"format": FORMAT, "name": "a", "quantities": [quantity]}))
+        found = judge(("trace", "--example", "article", "--golden", str(file)))
+        assert (found.code in (3, 65), found.fault) == (True, ""), found
+
+
+@pytest.mark.parametrize(
+    "equation", ["x[o,...] ** 3", "x[n,...] + exp(10 ** 400)", "x[n,...] * q", "x[99,...]", "x[n,...] / 0"]
+)
+def test_an_equation_that_cannot_be_worked_out(tmp_path: Path, equation: str) -> None:
+    (tmp_path / "cube.py").write_text(PART % equation)
+    before = registry_snapshot()
+    try:
+        with inside(tmp_path):
+            found = judge(("gradcheck", "--with", "cube.py"))
+            assert (found.code in (3, 65), found.fault) == (True, ""), found
+            assert "cube" in found.said
+    finally:
+        restore_registry(before)

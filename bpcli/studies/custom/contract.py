@@ -25,7 +25,7 @@ from bpcli.studies.custom.allocation import Calls, allocation_growth
 from bpcli.studies.custom.load import loaded_classes
 from bpcli.studies.custom.sandbox import FILL_VALUES, BrokenRuleError, Sandbox, frame_name
 from bpcli.studies.custom.source_location import method_position, own_code_failure, problem_at
-from bpcli.studies.witness.cases import LayerCase, LossCase, layer_program
+from bpcli.studies.witness.cases import LayerCase, LossCase, equation_env, layer_program
 
 EXAMINED_ROWS = 3
 """The size of the batches that a part is examined on."""
@@ -229,11 +229,13 @@ def _equation_warnings(sandbox: Sandbox, case: LayerCase, train: bool) -> list[P
         return []
     try:
         known = {parse(eq).name for eq in equations}
-        layer_program(case.bound, train)
+        program = layer_program(case.bound, train)
+        with np.errstate(all="ignore"):
+            program.complete(equation_env(case.bound))
     except (NotationError, DeclarationError) as error:
         text = str(error).removeprefix(f"the equations of {case.layer.kind} cannot be read: ")
         raise _unreadable(sandbox, text, error.help) from None
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise _unreadable(sandbox, str(error), NotationError("").help) from None
     missing = [name for name in ("y", "dx", *(f"d{p}" for p in plan.params)) if name not in known]
     if not missing:

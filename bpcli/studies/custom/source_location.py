@@ -14,9 +14,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from bpcli.config.document import Position, SourceText, make_problem
+from bpcli.config.validate import error_line
 from bpcli.engine.network import BoundLayer, Chain
 from bpcli.engine.network_plan import PlannedLayer
 from bpcli.family import Frame, Part
+from bpcli.notation import NotationError
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.imports import missing_name
 
@@ -136,7 +138,7 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
     """Returns the Failure that reports an error of a user's own code; None where other code raised it."""
     found = find_raised(error)
     if found is None:
-        return None
+        return _equation_failure(error)
     text = f"{found.method} raises {type(error).__name__}: {first_line(error)}"
     layer = layer or found.layer
     rule = "" if found.part is None else family_rule(found.part, found.method.rpartition(".")[2])
@@ -145,13 +147,22 @@ def own_code_failure(error: BaseException, *, layer: str = "") -> Failure | None
     return Failure(problem_at(found.position, text, code="raises", help=help, path=(layer,) if layer else ()))
 
 
+def _equation_failure(error: BaseException) -> Failure | None:
+    """Returns the Failure of an equation that cannot be worked out, where a user's own files were loaded: it is of a
+    part in one of them."""
+    if not isinstance(error, NotationError) or not SOURCES:
+        return None
+    text = f"an equation of a part of your own cannot be worked out: {error}"
+    file = next(iter(SOURCES)) if len(SOURCES) == 1 else ""
+    return Failure(Problem(text, code="equations", file=file, help=error.help))
+
+
 def first_line(error: BaseException) -> str:
     """Returns what an error says, in one line."""
     if isinstance(error, KeyError):
         return str(error)
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return error_line(error)
     return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), "(no message)")
 
 

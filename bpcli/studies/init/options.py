@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import yaml
 from pydantic import ValidationError
 
+from bpcli.config.validate import first_error
 from bpcli.family import Treatment
 from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
@@ -68,7 +69,7 @@ class ColumnOptions:
         try:
             return type(source).model_validate({**settings, **update})
         except ValidationError as error:
-            found = error.errors()[0]
+            found = first_error(error)
             help = "leave one of the two out" if found["type"] == "marks" else ONCE
             raise Failure(Problem(found["msg"], code="options", help=help)) from None
 
@@ -102,7 +103,10 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
             return f"`--target {value}`"
         spelled_out = data.strip()
         source = spelled_out if spelled_out.startswith("{") else f"{{type: csv, path: {yaml_name(data)}}}"
-        return f"`bpcli init {shell_word(_merged(source, f'{{{key}: {value}}}'))}{rest}`"
+        try:
+            return f"`bpcli init {shell_word(_merged(source, f'{{{key}: {value}}}'))}{rest}`"
+        except yaml.YAMLError:  # of an alias, or of bytes that are no text: a part of it cannot be read alone
+            return found[0]
 
     without = [f"; to leave the column out, write `drop: [{yaml_name(name)}]`" for name in targets]
     problems = []

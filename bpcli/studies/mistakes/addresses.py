@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpcli.family.part import near
-from bpcli.numeric.shapes import entry_name
+from bpcli.numeric.shapes import entry_index, entry_name
 from bpcli.records.trace import Quantity
 from bpcli.records.training import Problem
 from bpcli.studies.mistakes.claims import Claim, first_of
@@ -106,7 +106,7 @@ class Addresses:
         if match is None or path not in self.arrays:
             return self._unknown(claim, match[1] if match else claim.name, first)
         array = self.arrays[path]
-        at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
+        at = entry_index(match[2] or "")
         full = _completed(at, array)
         if full is None:
             corners = (0,) * len(array.shape), tuple(n - 1 for n in array.shape)

@@ -50,8 +50,8 @@ def _read_golden(file: Path, text: str) -> list[tuple[str, str, Any]]:
         data = json.loads(text)
         if data["format"] != FORMAT:
             raise ValueError
-        return [(row["id"], row["path"], np.asarray(row["value"], np.float64)) for row in data["quantities"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return [(str(row["id"]), str(row["path"]), np.asarray(row["value"], np.float64)) for row in data["quantities"]]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         help = "choose another name: a new file is written, one that is there is compared with"
         text = f"{file} is not a derivation that `bpcli trace --golden` wrote"
         raise Failure(Problem(text, code="golden", help=help)) from None

@@ -295,7 +295,7 @@ def _targets(preprocessor: Preprocessor, targets: Sequence[Sequence[str]]) -> Ar
     if preprocessor.labels == "text":
         return np.array([cells[0] for cells in targets], object)
     if preprocessor.labels == "ids":
-        return np.array([int(_number(cells[0], "--t")) for cells in targets])
+        return np.array([_whole(cells[0], "--t") for cells in targets])
     width = len(preprocessor.classes) if preprocessor.labels == "one-hot" else preprocessor.outputs
     for cells in targets:
         if len(cells) != width:
@@ -313,6 +313,13 @@ def _number(text: str, option: str) -> float:
         return float(text)
     except ValueError:
         raise _wrong_values(f"{option}: `{text}` is not a number", "numbers are apart by commas: 1,0.5") from None
+
+
+def _whole(text: str, option: str) -> int:
+    number = _number(text, option)
+    if not number.is_integer() or abs(number) >= 2**63:
+        raise _wrong_values(f"{option}: `{text}` is no class id", "class ids are whole numbers: 0, 1, ...")
+    return int(number)
 
 
 def _wrong_values(text: str, help: str) -> Failure:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bpcli.engine.network_plan import NetworkPlan
 from bpcli.family.part import near, suggestion
 from bpcli.notation.entries_read import entries_read
-from bpcli.numeric.shapes import EntryIndex
+from bpcli.numeric.shapes import EntryIndex, entry_index
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.trace.quantities import MAX_ENTRIES, WantedEntries
 from bpcli.studies.trace.step_blocks import TakenStep
@@ -28,7 +28,7 @@ def parse_weight(network_plan: NetworkPlan, text: str) -> tuple[str, EntryIndex]
         text = f"there is no parameter `{path}`"
         raise Failure(Problem(text, code="unknown-parameter", help=f"{help}parameters: {listed}"), exit=Exit.USAGE)
     shape = shapes[path]
-    at = tuple(int(i) for i in (match[2] or "").replace(" ", "").split(",") if i)
+    at = entry_index(match[2] or "")
     if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
         first = ",".join("0" * len(shape))
         last = ",".join(str(n - 1) for n in shape)

@@ -223,7 +223,7 @@ def zip_changed(rng: Random, data: bytes) -> bytes:
     name = rng.choice(sorted(entries))
     entries[name] = npy_changed(rng, entries[name])
     if rng.random() < 0.1:
-        entries[rng.choice(("x.npy", "../x.npy", "\ud83d\ude00.npy", "x"))] = entries[name]
+        entries[rng.choice(("x.npy", "../x.npy", "\U0001f600.npy", "x"))] = entries[name]
     return zip_of(entries, rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import struct
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -367,9 +369,21 @@ def case(kind: Kind, seed: int, number: int, folder: Folder) -> tuple[bytes, lis
     """Returns the hostile content of a case, and the commands that read it."""
     rng = Random(f"{seed} {kind.name} {number}")
     original = kind.content or folder.kept[folder.path / kind.file]
-    data = kind.change(rng, original)
+    with deep_stack():
+        data = kind.change(rng, original)
     first = [c for c in kind.commands[:1] if c[0] == "check"]
     return data, [*first, rng.choice(kind.commands[len(first) :])]
+
+
+@contextmanager
+def deep_stack() -> Iterator[None]:
+    """Lets deep trees be written; what reads them has the usual stack."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def put(kind: Kind, data: bytes, words: tuple[str, ...], folder: Folder) -> list[str]:

@@ -72,7 +72,7 @@ def are_codes(digits: Sequence[str], counts: Sequence[int]) -> bool:
         if len(set(map(len, digits))) == 1:
             return True
         return sum(counts[i] for i in zeros) >= LEADING_ZEROS_SHARE * sum(counts)
-    large = sum(len(cell) > EXACT_DIGITS and int(cell) >= EXACT_INTEGER for cell in digits)
+    large = sum(len(cell) > EXACT_DIGITS and int(cell[:20]) >= EXACT_INTEGER for cell in digits)
     return 0 < 2 * large >= len(digits)
 
 
@@ -84,7 +84,7 @@ def are_compact_dates(digits: Sequence[str]) -> bool:
 
 
 def _is_compact_date(cell: str) -> bool:
-    if not cell.isdigit() or int(cell[:4]) not in COMPACT_YEARS:
+    if not cell.isdecimal() or int(cell[:4]) not in COMPACT_YEARS:
         return False
     found = written_date(cell)
     return found is not None and found.days("") is not None

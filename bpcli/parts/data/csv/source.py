@@ -173,7 +173,7 @@ class Csv(ColumnSource):
             hint = f'; if cells are apart by another character, say which: `delimiter: "{apart.group()}"`'
 
         def absolute(name: str) -> str:
-            return str(count + int(name)) if self.header is False and re.fullmatch(r"-\d+", name) else name
+            return str(count + int(name)) if self.header is False and re.fullmatch(r"-\d{1,9}", name) else name
 
         return Header(layout.names, layout.path, 1, absolute, hint)
 
