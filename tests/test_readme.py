@@ -188,7 +188,7 @@ def test_links_lead_somewhere(document: str) -> None:
 def test_readme_lists_commands_that_exist_and_every_guide() -> None:
     from bpcli.cli.app import app
 
-    listed = re.findall(r"^\| `(\w+)", README.partition("| command |")[2].partition("\n\n")[0], re.M)
+    listed = re.findall(r"^\| `([\w-]+)", README.partition("| command |")[2].partition("\n\n")[0], re.M)
     assert listed
     assert set(listed) <= {command.name for command in app.registered_commands}
     for guide in guides():

@@ -24,6 +24,7 @@ from bpcli.cli.schema import schema
 from bpcli.cli.streams import OutputLostError, guarded
 from bpcli.cli.trace import trace
 from bpcli.cli.train import train
+from bpcli.cli.verify_resume import verify_resume
 from bpcli.cli.worksheet import worksheet
 from bpcli.records.printable import shell_command
 
@@ -39,9 +40,11 @@ app = typer.Typer(
     help="A workbench for back-propagation: a YAML file declares a network, bpcli trains and evaluates it.",
 )
 for command in (
-    init, train, evaluate, predict, check, trace, mark, worksheet, diagnose, gradcheck, parts, schema, examples, guide,
+    init, train, evaluate, predict, check, trace, mark, worksheet, diagnose, gradcheck, verify_resume, parts, schema,
+    examples, guide,
 ):  # fmt: skip
-    app.command(command.__module__.rpartition(".")[2])(command)  # a file for each command, of its name
+    # a file for each command, of its name
+    app.command(command.__module__.rpartition(".")[2].replace("_", "-"))(command)
 
 UsageError: Any = typer.BadParameter.__base__
 

@@ -66,7 +66,8 @@ def other_environment(record: Mapping[str, Any]) -> tuple[Problem, ...]:
     if not reasons:
         return (Problem(f"{text}: {SPEED}", "environment", level="warning"),)
     text += f": its weights may differ in their last bits from those of a run that stayed there ({'; '.join(reasons)})"
-    return (Problem(text, "environment", level="warning"),)
+    help = "`bpcli verify-resume CONFIG` shows whether a run that is interrupted here goes on bit for bit"
+    return (Problem(text, "environment", help=help, level="warning"),)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
