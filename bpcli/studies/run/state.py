@@ -13,7 +13,7 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, snapshot
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Array, GradientOptimizer
-from bpcli.records.training import EpochRow
+from bpcli.records.training import EpochRow, Failure, Problem
 from bpcli.studies.run.layer_stats import LayerStatsWatch
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.stored import Count, Figure
@@ -94,6 +94,7 @@ class TrainingState:
         total = experiment.training.epochs * self.steps_per_epoch if total is None else total
         dtype, optimizer = np.dtype(experiment.dtype), experiment.optimizer
         self.objective = Objective(setup.network_plan, experiment.loss, self.batch_size, dtype, experiment.seed)
+        self._check_first_weights()
         self.train_step = make_step(
             self.objective, optimizer, experiment.clipping, total, epoch=self.steps_per_epoch,
             constraint=experiment.constraint,
@@ -110,6 +111,14 @@ class TrainingState:
         self.history: list[EpochRow] = []
         self.best_weights: dict[str, Array] = {}
         self.epoch_weights = snapshot(network_state(self.objective.network))
+
+    def _check_first_weights(self) -> None:
+        """Raises Failure where an initializer (of the user's own: settings are checked before) draws a weight that is
+        not finite."""
+        found = first_in_memory(self.objective.network, {}, {})
+        if found is not None and found.what == "weights":
+            text = f"the first weights are not finite, in {found}"
+            raise Failure(Problem(text, code="not-finite", help="begin with another `init` there"))
 
     def check_memory(self) -> None:
         """Raises NonFiniteError where a number that a checkpoint would hold of network, optimizer or clipping is not

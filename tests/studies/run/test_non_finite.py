@@ -15,6 +15,7 @@ from cli_lab import Lab
 from cli_lab import lab as lab
 
 from bpcli.engine.divergence import NonFiniteError
+from bpcli.parts.initializers import HeNormal
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.resume import resume, start
 from bpcli.studies.run.saving.non_finite import with_non_finite, without_non_finite
@@ -108,3 +109,11 @@ def test_memory_that_is_no_number_ends_a_training_before_it_is_saved(lab: Lab) -
     with pytest.raises(NonFiniteError) as caught:
         state.check_memory()
     assert (str(caught.value), caught.value.what) == ("optimizer.v", "memory of dense_2.W")
+
+
+def test_an_initializer_of_ones_own_that_draws_no_number_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeNormal, "fill", lambda self, out, fan_in, fan_out, rng: out.fill(math.nan))
+    found = lab.run("train", "trees.yaml", "--out", "run", "--set", "architecture.1.init=he_normal")
+    assert (found.code, found.out) == (65, "")
+    assert "error: the first weights are not finite, in dense_2.W [not-finite]" in found.err
+    assert not (lab.path / "run").exists()
