@@ -242,8 +242,9 @@ def divergence(state: TrainingState, error: NonFiniteError) -> Problem:
         f"training diverged in epoch {p.epoch + 1}, batch {min(p.batch + 1, state.steps_per_epoch)} of "
         f"{state.steps_per_epoch}: {where} ({error.what}) is not finite"
     )
-    if state.schedule is None:
-        help = "no step was taken: start from smaller weights (`init`), or scale the data (`scale: standardize`)"
+    if not p.step or state.schedule is None:
+        help = "" if p.step else "no step was taken: "
+        help += "start from smaller weights (`init`), or scale the data (`scale: standardize`)"
         return Problem(text, code="diverged", help=help)
     help = f"lower optimizer.learning_rate (it was {state.train_step.rate or state.train_step.rate_at(0):g})"
     if experiment.clipping is None:

@@ -99,6 +99,8 @@ def test_where_it_diverges_it_names_the_place_and_what_to_change(file: Path, tmp
     state = start(set_up(file), tmp_path / "run").state
     state.progress.epoch, state.progress.batch = 4, 1
     error = NonFiniteError("dense_1", "y", "outputs")
+    assert divergence(state, error).help.startswith("no step was taken: start from smaller weights")
+    state.progress.step = 9
     text = "training diverged in epoch 5, batch 2 of 2: dense_1.y (outputs) is not finite"
     help = "lower optimizer.learning_rate (it was 0.001), or add clipping: {type: global_norm, max_norm: 1.0}"
     assert divergence(state, error).text == text
@@ -112,10 +114,13 @@ def test_where_it_diverges_it_names_the_place_and_what_to_change(file: Path, tmp
     assert found.code == "diverged"
     file.write_text(CONFIG + "clipping: {type: value, limit: 1.0}\n")
     clipped = start(set_up(file), tmp_path / "clipped").state
+    clipped.progress.step = 1
     assert divergence(clipped, error).help == help.partition(", or")[0].replace("0.001", f"{rate:g}")
     file.write_text(CONFIG.replace("batch_size: 2", "batch_size: full") + "optimizer: lbfgs\n")
     full = start(set_up(file), tmp_path / "full").state
     assert divergence(full, error).help.startswith("no step was taken: start from smaller weights")
+    full.progress.step = 1
+    assert divergence(full, error).help.startswith("start from smaller weights")
 
 
 def test_files_are_fingerprinted_for_a_new_run_alone(file: Path) -> None:
