@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_lab import DATA, Lab, lab, surroundings
 
@@ -44,7 +45,7 @@ for words in {}:
 def walk(root: Path, commands: list[list[bytes]], **environment: str) -> tuple[Path, bytes, bytes]:
     """The folder that these commands were run in, in one process, and what they said."""
     here = root / os.fsdecode(FOLDER)
-    here.mkdir()
+    here.mkdir(exist_ok=True)
     table = "".join(DATA.splitlines(keepends=True)[1:]) * 8
     for name in (TABLE, "café.csv".encode()):
         (here / os.fsdecode(name)).write_text("width,height,kind\n" + table)
@@ -67,6 +68,87 @@ def test_from_data_to_predictions_in_the_c_locale(tmp_path: Path) -> None:
     assert b"caf\xc3\xa9\n" in out
     assert b"\x1b" not in out + err
     assert b"\xe9" not in err
+
+
+PART = """
+from typing import Literal
+import numpy as np
+from bpcli.custom import Activation, Eq, Frame, Plan
+class Twice(Activation):
+    \"\"\"Twice.\"\"\"
+    type: Literal["twice"] = "twice"
+    def forward(self, f: Frame, train: bool) -> None:
+        np.multiply(f.x, 2, out=f.y)
+    def backward(self, f: Frame, train: bool) -> None:
+        np.multiply(f.dy, 2, out=f.dx)
+"""
+MORE = [
+    [b"check", b"conf\xe9.yaml", b"--json"],
+    [b"train", b"conf\xe9.yaml", b"--folds", b"2", b"--out", b"folds\xe9", b"--set", b"training.epochs=2"],
+    [b"train", b"--resume", b"folds\xe9"],
+    [b"train", b"conf\xe9.yaml", b"--set", b"training.epochs=1"],
+    [b"eval", b"r\xe9", b"--json"],
+    [b"eval", b"r\xe9/model.safetensors", b"--data", TABLE],
+    [b"predict", b"r\xe9", b"--data", TABLE, b"--json"],
+    [b"predict", b"r\xe9", b"--data", TABLE, b"--append", b"--warn"],
+    [b"trace", b"conf\xe9.yaml", b"--out", b"t\xe9.html"],
+    [b"trace", b"r\xe9", b"--out", b"t\xe9.tex", b"--detail", b"layer"],
+    [b"trace", b"conf\xe9.yaml", b"--golden", b"g\xe9"],
+    [b"trace", b"conf\xe9.yaml", b"--golden", b"g\xe9"],
+    [b"mark", b"w\xe9.answers.yaml", b"conf\xe9.yaml"],
+    [b"gradcheck", b"conf\xe9.yaml"],
+    [b"diagnose", b"r\xe9"],
+    [b"init", b"conf\xff.csv.csv", b"--target", b"kind", b"--out", b"i\xe9.yaml", b"--tune", b"--budget", b"2s"],
+    [b"check", b"i\xe9.yaml"],
+    [b"train", b"twice.yaml", b"--with", b"part\xe9.py", b"--out", b"own\xe9", b"--set", b"training.epochs=1"],
+    [b"train", b"--resume", b"own\xe9", b"--with", b"part\xe9.py", b"--set", b"training.epochs=2"],
+    [b"verify-resume", b"conf\xe9.yaml", b"--set", b"training.epochs=2"],
+    [b"examples", b"iris", b"--to", b"ex\xe9"],
+    [b"train", b"ex\xe9/configs/iris.yaml", b"--set", b"training.epochs=1", b"--out", b"ex\xe9/run"],
+    [b"schema", b"--out", b"s\xe9.json"],
+    [b"train", b"npy.yaml", b"--out", b"npy\xe9"],
+    [b"eval", b"npy\xe9"],
+    [b"train", b"npz.yaml", b"--out", b"npz\xe9"],
+]  # fmt: skip
+
+
+def latin_1(root: Path) -> dict[str, str]:
+    """An environment whose locale is ISO-8859-1."""
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(root / "en_US.ISO-8859-1")]
+    if shutil.which("localedef") is None or subprocess.run(made, capture_output=True).returncode:
+        pytest.skip("no such locale can be made")
+    return {"LC_ALL": "en_US.ISO-8859-1", "LOCPATH": str(root), "PYTHONUTF8": "0"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", ["C", "ISO-8859-1", "UTF-8"])
+def test_all_commands_in_every_locale(locale: str, tmp_path: Path) -> None:
+    environment = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if locale == "C" else {}
+    environment = latin_1(tmp_path) if locale == "ISO-8859-1" else environment
+    here = tmp_path / os.fsdecode(FOLDER)
+    files(here)
+    _, out, err = walk(tmp_path, [*COMMANDS, *MORE], **environment)
+    assert b"\x1b" not in out + err
+    assert b"Traceback" not in err
+
+
+def files(here: Path) -> None:
+    """Data of every kind, under names that are not UTF-8."""
+    here.mkdir()
+    inputs, targets = np.arange(60.0).reshape(20, 3), np.arange(20) % 2
+    for name, value in ((b"x\xe9.npy", inputs), (b"t\xe9.npy", targets)):
+        np.save(here / os.fsdecode(name), value)
+    np.savez(here / os.fsdecode(b"z\xe9.npz"), x=inputs, y=targets)
+    (here / os.fsdecode(b"part\xe9.py")).write_text(PART)
+    (here / os.fsdecode(b"conf\xff.csv.csv")).write_text(DATA)
+    rest = "loss: softmax_cross_entropy\ntraining: {epochs: 2}\n"
+    for name, source, layers in (
+        ("npy", '{type: npy, path: "x\\udce9.npy", targets: "t\\udce9.npy"}', ""),
+        ("npz", '{type: npz, path: "z\\udce9.npz"}', ""),
+        ("twice", "{type: csv, path: café.csv, target: kind}", "twice, "),
+    ):
+        text = f"data: {{train: {source}}}\narchitecture: [{layers}{{type: dense, units: 2}}]\n{rest}"
+        (here / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
