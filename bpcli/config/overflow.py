@@ -1,5 +1,6 @@
 """Numbers of an experiment that its `dtype` cannot hold: settings, and the weights that initializers draw."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +27,9 @@ def check_settings(experiment: Experiment) -> Iterator[Issue]:
     most = float(np.finfo(experiment.dtype).max)
     for key in COMPUTED:
         for loc, value in _numbers(getattr(experiment, key), (key,)):
-            if abs(value) > most:
+            if not math.isfinite(value):  # where any nesting is allowed, the field has not been checked for it
+                yield Issue(loc, f"must be a finite number, got {short_repr(value)}", "out-of-range")
+            elif abs(value) > most:
                 text = f"{short_repr(value)} is beyond {experiment.dtype}, whose largest number is {most:.2g}"
                 yield Issue(loc, text, "out-of-range", _wider(experiment, "write a smaller number"))
 
@@ -66,5 +69,5 @@ def _numbers(value: Any, loc: Location) -> Iterator[tuple[tuple[str | int, ...],
         for i, item in enumerate(value):
             named = isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
             yield from _numbers(item[1], (*loc, item[0])) if named else _numbers(item, (*loc, i))
-    elif isinstance(value, float):
+    elif isinstance(value, int | float):
         yield tuple(loc), value

@@ -17,6 +17,11 @@ BAD = {
         "{type: orthogonal, gain: NUMBER}",
     ),
     "architecture.1.weights": ("[[1, 2], [3, 4], [5, 6], [7, NUMBER]]",),
+    "architecture.0": (
+        "{type: conv1d, filters: 1, kernel: 2, weights: [[[1]], [[NUMBER]]]}",
+        "{type: conv2d, filters: 2, kernel: 1, weights: [[[[1, NUMBER]]]]}",
+        "{type: conv1d, filters: 1, kernel: 2, bias: [NUMBER]}",
+    ),
     "architecture.1.bias": ("[1, NUMBER]",),
     "architecture.0.activation": ("{type: elu, alpha: NUMBER}",),
     "loss": (

@@ -88,6 +88,7 @@ def load(path: Path) -> Model:
     if meta.get("kind") != KIND:
         help = "give a run folder or its model.safetensors"
         raise Failure(Problem(f"{file} is a checkpoint, not a model", code="not-a-model", help=help))
+    _check_finite(file, tensors)
     record = meta.get("record", {})
     if not isinstance(record, dict):
         raise _damaged(file, "its record is no table")
@@ -109,10 +110,6 @@ def load(path: Path) -> Model:
     facts = DataFacts(preprocessor.shape, preprocessor.classes, preprocessor.outputs, (), 0)
     if issues := check_trained(experiment, facts, network_plan):
         raise _damaged(file, issues[0].text)
-    if (name := modelfile.first_non_finite_tensor(tensors)) is not None:
-        text = f"{file} cannot be used: {name} holds a number that is not finite"
-        help = "train again, with a lower optimizer.learning_rate or with clipping"
-        raise Failure(Problem(text, code="not-finite", file=str(file), help=help), exit=Exit.BAD_INPUT)
     rows = _rows_that_fit(file, network_plan, loss, np.dtype(experiment.dtype).itemsize)
     objective = Objective(network_plan, loss, rows, np.dtype(experiment.dtype), experiment.seed)
     restore(_weights(objective), tensors)
@@ -142,6 +139,14 @@ def _rows_that_fit(file: Path, network_plan: NetworkPlan, loss: Loss, width: int
 def _weights(objective: Objective) -> dict[str, Array]:
     """Returns views of all parameters, by their paths, and of all running statistics, `state.<path>`."""
     return {**objective.network.parameters(), **prefixed("state", objective.network.states)}
+
+
+def _check_finite(file: Path, tensors: Mapping[str, Array]) -> None:
+    """Raises Failure where an array holds a number that is not finite: an earlier version wrote such files."""
+    if (name := modelfile.first_non_finite_tensor(tensors)) is not None:
+        text = f"{file} cannot be used: {name} holds a number that is not finite"
+        help = "train again, with a lower optimizer.learning_rate or with clipping"
+        raise Failure(Problem(text, code="not-finite", file=str(file), help=help), exit=Exit.BAD_INPUT)
 
 
 def _check_tensors(file: Path, network_plan: NetworkPlan, tensors: Mapping[str, Array]) -> None:

@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
+from extremes import unwritable_numbers
 
 from bpcli.engine.divergence import NonFiniteError
+from bpcli.family import Callback
 from bpcli.parts.initializers import HeNormal
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.resume import resume, start
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.saving.non_finite import with_non_finite, without_non_finite
 from bpcli.studies.run.setup import set_up
 
@@ -57,12 +60,13 @@ def spoil(file: Path, name: str, **meta: Any) -> None:
                                      ["gradcheck", "run"], ["diagnose", "run"]], ids=lambda c: c[0])  # fmt: skip
 def test_a_model_that_holds_one_is_refused_by_name(lab: Lab, command: list[str]) -> None:
     lab.good("train", "trees.yaml", "--out", "run", "-q")
-    spoil(lab.path / "run" / "model.safetensors", "dense_2.W")
+    name = "data.inputs.scale" if command[0] == "predict" else "dense_2.W"
+    spoil(lab.path / "run" / "model.safetensors", name)
     for file in (lab.path / "run" / "checkpoints").iterdir():
         file.unlink()
     found = lab.run(*command)
     assert (found.code, found.out) == (65, ""), found
-    assert "model.safetensors cannot be used: dense_2.W holds a number that is not finite [not-finite]" in found.err
+    assert f"model.safetensors cannot be used: {name} holds a number that is not finite [not-finite]" in found.err
 
 
 @pytest.mark.parametrize("name", ["theta", "slot.v", "slot.m"])
@@ -109,6 +113,27 @@ def test_memory_that_is_no_number_ends_a_training_before_it_is_saved(lab: Lab) -
     with pytest.raises(NonFiniteError) as caught:
         state.check_memory()
     assert (str(caught.value), caught.value.what) == ("optimizer.v", "memory of dense_2.W")
+
+
+def test_a_periodic_save_and_one_by_a_signal_look_at_the_memory_first(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an epoch, where no step has met it yet."""
+    monkeypatch.setattr(Checkpointer, "due", property(lambda self: self.state.progress.step == 3))
+    trainer = start(set_up(lab.path / "trees.yaml"), lab.path / "run")
+    slots = trainer.state.train_step.slots
+
+    class Spoils(Callback):
+        def on_batch_end(self, state: Any, loss: float) -> None:
+            if state.progress.step == 3:
+                slots["v"][0] = math.inf
+
+    trainer.callbacks = (*trainer.callbacks, Spoils())
+    report = trainer.run()
+    assert report.problem is not None
+    assert report.stopped == "diverged"
+    assert "in epoch 2, batch 2 of 2: optimizer.v (memory of dense_1.W) is not finite" in report.problem.text
+    assert unwritable_numbers(lab.path / "run") == []
 
 
 def test_an_initializer_of_ones_own_that_draws_no_number_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
