@@ -99,7 +99,7 @@ class Network:
         self.network_plan, self.rows, self.dtype, self.seed = network_plan, rows, np.dtype(dtype), seed
         self.retain, self.need_dx = retain, need_dx
         needed = planning.network_bytes(network_plan, rows, self.dtype.itemsize, need_dx=need_dx, retain=retain)
-        require_memory(needed, f"this network, for {rows:,} rows at a time,", "fewer rows, or smaller layers")
+        require_memory(needed, f"for this network with {rows:,} rows at a time", "fewer rows, or smaller layers")
         self.theta = aligned(network_plan.size, self.dtype)
         self.grad = aligned(network_plan.size, self.dtype)
         self.memory = Memory(rows, self.dtype)

@@ -31,12 +31,14 @@ class NotEnoughMemoryError(MemoryError):
 
 
 def require_memory(needed: int, what: str, help: str) -> None:
-    """Raises NotEnoughMemoryError where `what` needs more bytes than are free: before any of them is asked for."""
+    """Raises NotEnoughMemoryError where more bytes are needed than are free, before any of them is asked for; `what`
+    goes on "... of memory are needed": for or to do what."""
     if needed < SMALL_BYTES:
         return
     free = available_bytes()
     if free is not None and needed > free:
-        raise NotEnoughMemoryError(f"{what} needs {in_bytes(needed)} of memory and {in_bytes(free)} are free", help)
+        text = f"{in_bytes(needed)} of memory are needed {what}, and {in_bytes(free)} are free"
+        raise NotEnoughMemoryError(text, help)
 
 
 def available_bytes() -> int | None:

@@ -12,7 +12,15 @@ import numpy as np
 from bpcli.family import Array, Shape, Source, Table
 from bpcli.numeric.lazy_rows import LazyRows, MappedRows, RowIndices
 from bpcli.numeric.shapes import written
-from bpcli.parts.data.files import PARSER_ERRORS, data_error, display_path, locate, open_binary, reason
+from bpcli.parts.data.files import (
+    PARSER_ERRORS,
+    data_error,
+    display_path,
+    locate,
+    open_binary,
+    reason,
+    require_for_data,
+)
 from bpcli.parts.data.targets import labels, numeric_target
 
 MAPPED = 64 << 20
@@ -71,6 +79,8 @@ def read_npy(root: Path, name: str) -> tuple[Path, Array | MappedRows]:
                 return path, MappedRows(mapped(path, offset, shape, fortran, dtype))
             data = file.read(expected)
         else:
+            help = "unpack it with gunzip: then it stays in its file"
+            require_for_data(expected, f"for {written(shape)} values", path, help)
             data = file.read(expected + 1) if expected < 1 << 62 else b""
         if len(data) != expected:
             raise _size_mismatch(path, shape, dtype, expected, len(data))

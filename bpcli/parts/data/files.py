@@ -18,6 +18,7 @@ from typing import IO, Any
 from zipfile import BadZipFile, LargeZipFile
 
 from bpcli.family.part import near
+from bpcli.numeric.free_memory import NotEnoughMemoryError, require_memory
 from bpcli.records.training import Exit, Failure, Problem
 
 MAX_EXCERPT_LENGTH = 200  # characters of a line that is shown
@@ -72,6 +73,14 @@ def data_error(
 ) -> Failure:
     """Returns a Failure about a data file, to be raised."""
     return Failure(Problem(text, code=code, file=display_path(path), line=line, help=help), exit=exit)
+
+
+def require_for_data(needed: int, what: str, path: Path, help: str) -> None:
+    """Raises Failure about a data file where more bytes of memory are needed than are free (see `require_memory`)."""
+    try:
+        require_memory(needed, what, help)
+    except NotEnoughMemoryError as error:
+        raise data_error(str(error), path, code="memory", help=help) from None
 
 
 def locate(root: Path, name: str) -> Path:

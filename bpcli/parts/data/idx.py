@@ -14,7 +14,7 @@ from pydantic import Field
 from bpcli.family import Array, Sample, Shape, Source, Table
 from bpcli.family.source import FilePath
 from bpcli.numeric.shapes import written
-from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary
+from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary, require_for_data
 from bpcli.records.training import Exit, Failure, Problem
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -97,6 +97,8 @@ def read(path: Path) -> Array:
         if expected > (expansion_limit(size) if path.suffix == ".gz" else size):
             text = f"the header promises {written(shape)} values, more than a file of {size} bytes holds"
             raise data_error(text, path, code="truncated", help="fetch it again")
+        help = "unpack it, cut it into parts, or save it as an .npy file, which may be larger than memory"
+        require_for_data(expected, f"for {written(shape)} values", path, help)
         data = file.read(expected + 1)
     if len(data) != expected:
         more = "more" if len(data) > expected else f"only {len(data)}"

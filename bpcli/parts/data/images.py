@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Shape, Source, Table, join_names
 from bpcli.family.source import FilePath
-from bpcli.parts.data.files import data_error, display_path, locate, locate_folder
+from bpcli.parts.data.files import data_error, display_path, locate, locate_folder, require_for_data
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
 from bpcli.records.printable import utf8_name
@@ -117,6 +118,8 @@ class Images(Source):
         """Returns the images (N, h, w, c), which of the files they are, and which cannot be read, with the reason."""
         out: Array | None = None
         kept: list[int] = []
+        if self.size is not None:  # before a single one is brought to it
+            _require((len(files), *self.size, 1 if self.mode == "gray" else 3), folder)
         skipped: list[tuple[str, str]] = []
         for i, file in enumerate(files):
             pixels = read(file, self.mode, self.size)
@@ -127,7 +130,8 @@ class Images(Source):
                 skipped.append((_display_name(file, folder), pixels))
                 continue
             if out is None:
-                out = _allocate((len(files), *pixels.shape), folder)
+                _require((len(files), *pixels.shape), folder)
+                out = np.empty((len(files), *pixels.shape), np.uint8)
             if pixels.shape != out.shape[1:]:
                 raise _size_mismatch(file, pixels, files[kept[0]], out)
             out[len(kept)] = pixels
@@ -208,12 +212,10 @@ def _display_name(file: Path, folder: Path) -> str:
     return utf8_name(file.name if file == folder else file.relative_to(folder).as_posix())
 
 
-def _allocate(shape: tuple[int, ...], folder: Path) -> Array:
-    try:
-        return np.empty(shape, np.uint8)
-    except MemoryError:
-        text = f"{shape[0]} images of {shape[1]} x {shape[2]} pixels do not fit into memory"
-        raise data_error(text, folder, code="memory", help="bring them to a smaller size: `size: [64, 64]`") from None
+def _require(shape: tuple[int, ...], folder: Path) -> None:
+    """Raises Failure where images (N, h, w, c) do not fit into memory."""
+    text, help = f"for {shape[0]} images of {shape[1]} x {shape[2]} pixels", "a smaller size: `size: [64, 64]`"
+    require_for_data(math.prod(shape), text, folder, help)
 
 
 def _size_mismatch(file: Path, pixels: Array, first: Path, out: Array) -> Failure:

@@ -15,7 +15,7 @@ from bpcli.family import Array, Sample, Shape, suggestion
 from bpcli.family.source import FilePath
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data import arrays
-from bpcli.parts.data.files import PARSER_ERRORS, data_error, expansion_limit, locate, reason
+from bpcli.parts.data.files import PARSER_ERRORS, data_error, expansion_limit, locate, reason, require_for_data
 
 
 class Npz(arrays.ArraySource):
@@ -79,6 +79,8 @@ def _read(archive: zipfile.ZipFile, path: Path, key: str) -> Array | MappedRows:
             if entry.file_size - file.tell() != expected:
                 raise ValueError(f"`{key}` has {entry.file_size - file.tell()} bytes where {expected} are expected")
             return MappedRows(_map_entry(path, entry, file.tell(), shape, fortran, dtype))
+        help = "save it with numpy.savez, uncompressed: then it stays in its file"
+        require_for_data(expected, f"for `{key}`", path, help)
         data = file.read()
     if len(data) != expected:
         raise ValueError(f"`{key}` has {len(data)} bytes where {expected} are expected")

@@ -16,7 +16,7 @@ from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
-from bpcli.parts.data.files import data_error, locate, reason, yaml_name
+from bpcli.parts.data.files import data_error, locate, reason, require_for_data, yaml_name
 from bpcli.parts.extras import not_installed
 from bpcli.records.training import Failure
 
@@ -54,7 +54,7 @@ class Parquet(ColumnSource):
             [names[i] for i in c] for c in (choice.inputs, choice.targets, choice.weights, choice.aside)
         )
         outcomes = [*targets, *weights]
-        table = _read(file, [*order, *outcomes, *aside])
+        table = _read(file, [*order, *outcomes, *aside], path)
         used = self.kinds_read(order, targets, weights, request, lambda name: _kind(table, name, path))
         known = {n: _text(table, n, path) if k == "text" else _numbers(table, n, k, path) for n, k in used.items()}
         formats = {n: self._format(n, kind, request) for n, kind in used.items()}
@@ -78,7 +78,7 @@ class Parquet(ColumnSource):
             file = _opened(path)
             known = tuple(file.schema_arrow.names)
             chosen = [known[i] for i in columns_to_keep(Header(known, path), names)]
-            table = _read(file, chosen)
+            table = _read(file, chosen, path)
             columns = [_text(table, name, path).tolist() for name in chosen]
             return tuple(chosen), list(zip(*columns, strict=True))
 
@@ -117,7 +117,12 @@ def _opened(path: Path) -> Any:
     return pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # a text would have to be UTF-8
 
 
-def _read(file: Any, names: Sequence[str]) -> Any:
+def _read(file: Any, names: Sequence[str], path: Path) -> Any:
+    """Returns some columns. Raises Failure where so many values need more memory than there is: a few bytes of the file
+    may stand for all of a column."""
+    rows = file.metadata.num_rows
+    help = f"fewer columns: `drop`; or fewer rows: {path.name} says that it has {rows:,}"
+    require_for_data(2 * 8 * rows * len(names), f"for {rows:,} rows of {len(names)} columns", path, help)
     return file.read(columns=list(dict.fromkeys(names)), use_threads=False)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Source, Table
+from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.streams import Stream
 
 Form = Literal["xor", "moons", "circles", "spirals", "blobs", "sine", "parity"]
@@ -67,6 +68,8 @@ class Synthetic(Source):
         return 0 if self.shape == "sine" else self.classes or DEFAULT_CLASSES.get(self.shape, 2)
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
+        width = self.bits or DEFAULT_BITS if self.shape == "parity" else 2
+        require_memory(self.rows * 8 * (4 * width + 2), f"to make up {self.rows:,} rows", "fewer `rows`")
         order = Stream(self.seed, "synthetic", self.shape, "order").permutation(self.rows)
         chance = Stream(self.seed, "synthetic", self.shape).at()
         noise = DEFAULT_NOISE[self.shape] if self.noise is None else self.noise

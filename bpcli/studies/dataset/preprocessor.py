@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from bpcli.config.compatibility import find_bad_token
 from bpcli.config.validate import error_line
 from bpcli.family import Array, ColumnFormat, Kind, Missing, Shape, Table, join_names, suggestion
+from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK
 from bpcli.numeric.vectors import all_finite
 from bpcli.records.training import Failure, Problem
@@ -85,6 +86,10 @@ class Preprocessor:
         if mine and table.numbers.shape[1:] == self.shape and table.numbers.flags.c_contiguous:
             out = table.numbers[:count]  # a row is written when it has been read: none comes before its place
         else:
+            given_back = table.numbers.nbytes if reuse else 0
+            what = f"for {count:,} rows of {math.prod(self.shape):,} inputs"
+            help = "fewer inputs: `drop` columns, or of many categories take `encoding: frequency`; or fewer rows"
+            require_memory(count * math.prod(self.shape) * np.dtype(dtype).itemsize - given_back, what, help)
             out = np.empty((count, *self.shape), dtype)
         step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(self.shape)))
         layout = InputLayout.of(self.columns)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bpcli.config.experiment import label
 from bpcli.family import Array, Metric, Scored
+from bpcli.numeric.free_memory import require_memory
 from bpcli.parts.metrics import add_confusion, add_counts, counts_of
 from bpcli.records.printable import shell_word
 from bpcli.records.training import EvalReport, Exit, Failure, Problem
@@ -21,6 +22,7 @@ from bpcli.studies.run.resume import reopen
 from bpcli.studies.run.scoring import Predictor, evaluate_split
 
 MAX_SHARE = 0.2  # of the loss, that one row may make before it is named
+CELL_BYTES = 64  # of the confusion matrix: numbers twice, and what is shown of them
 MIN_ROWS_TO_RULE = 20  # of fewer, a row makes much by nature
 
 DEFAULT_METRICS = {
@@ -87,6 +89,8 @@ def score(rows: EvaluationRows) -> EvalReport:
     metrics = _metrics(predictor, model.experiment.metrics)
     k = len(predictor.classes)
     add = add_counts if predictor.several else add_confusion
+    if not predictor.several:
+        require_memory(CELL_BYTES * k * k, f"for the confusion matrix of {k:,} classes", "fewer classes")
     weighed = np.zeros((3, k) if predictor.several else (k, k))
     counted = weighed if rows.w is None else weighed.copy()  # each row once, whatever it weighs
 

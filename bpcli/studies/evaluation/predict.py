@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.family.plan import Array
+from bpcli.numeric.free_memory import require_memory
 from bpcli.records.training import Predictions
 from bpcli.studies.dataset.data_option import open_data_option
 from bpcli.studies.dataset.prepare import prepare_for
@@ -14,6 +15,8 @@ from bpcli.studies.evaluation.join_columns import NO_COLUMNS, join_columns
 from bpcli.studies.evaluation.mark_far_rows import mark_far_rows
 from bpcli.studies.run import model as models
 from bpcli.studies.run.model import Model
+
+CELL_BYTES = 48  # of a table of predictions: the number twice, and its place in a row
 
 
 def predict(
@@ -56,6 +59,9 @@ def outputs(model: Model, x: Array) -> Array:
     """Returns probabilities, or values in the target's own units, (N, K) float64; inf or NaN where the network
     overflows."""
     objective, predictor = model.objective, model.predictor
+    require_memory(
+        CELL_BYTES * len(x) * predictor.outputs, f"for predictions of {len(x):,} rows", "the file in several parts"
+    )
     out = np.empty((len(x), predictor.outputs))
     step = objective.network.rows
     for start in range(0, len(x), step):

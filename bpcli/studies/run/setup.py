@@ -20,7 +20,7 @@ from bpcli.engine.augment import Augmenter, augmenting_bytes, image_shape
 from bpcli.engine.network_plan import NetworkPlan, largest_layer, slot_bytes, working_bytes
 from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
-from bpcli.numeric.free_memory import available_bytes
+from bpcli.numeric.free_memory import NotEnoughMemoryError, available_bytes
 from bpcli.numeric.shapes import in_bytes
 from bpcli.parts.data.unchanged import unchanged
 from bpcli.records.printable import shell_word
@@ -234,6 +234,8 @@ def prepare_data(
                 within=within,
                 keep=keep,
             )
+    except NotEnoughMemoryError as error:
+        raise Failure(document.problem(("data", "train"), str(error), code="memory", help=error.help)) from None
     except Failure as failure:
         raise Failure(*(_positioned(document, p) for p in failure.problems), exit=failure.exit) from None
 

@@ -13,6 +13,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from bpcli.family import Source
+from bpcli.numeric import free_memory
 from bpcli.parts.data import arrays, images
 from bpcli.parts.data.csv.file import _split_line
 from bpcli.parts.data.files import _path_advice, open_binary
@@ -113,12 +114,10 @@ def test_a_folder_that_cannot_be_read_and_images_beyond_memory_say_so(monkeypatc
         problem, _ = failure(lambda: list(images._entries(Path("f"))))
         assert (problem.text, problem.code) == ("the folder cannot be read: Permission denied", "unreadable")
 
-    def too_large(*_: Any) -> Any:
-        raise MemoryError
-
-    monkeypatch.setattr(images.np, "empty", too_large)
-    problem, _ = failure(images._allocate, (9, 640, 480, 3), Path("f"))
-    assert problem.text == "9 images of 640 x 480 pixels do not fit into memory"
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 10**9)
+    images._require((9, 640, 480, 3), Path("f"))
+    problem, _ = failure(images._require, (9000, 640, 480, 3), Path("f"))
+    assert problem.text == "8.3 GB of memory are needed for 9000 images of 640 x 480 pixels, and 1.0 GB are free"
     assert problem.code == "memory"
 
 

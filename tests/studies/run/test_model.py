@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bpcli.numeric import free_memory
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Failure
 from bpcli.studies.evaluation.predict import outputs
 from bpcli.studies.run import model as models
@@ -133,3 +135,28 @@ def test_evaluation_takes_as_many_rows_at_a_time_as_memory_has_room_for(
     (problem,) = caught.value.problems
     assert (problem.code, caught.value.exit) == ("memory", 65)
     assert problem.text.endswith(" of memory and 100 KB are free; the most is for zero_pad_1")
+
+
+def test_a_table_of_predictions_larger_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "padded.yaml").write_text(PADDED)
+    start(set_up(tmp_path / "padded.yaml"), tmp_path / "run").run()
+    model = load(tmp_path / "run")
+    monkeypatch.setattr(free_memory, "SMALL_BYTES", 0)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 1000)
+    with pytest.raises(NotEnoughMemoryError, match=r"1\.9 KB of memory are needed for predictions of 40 rows"):
+        outputs(model, np.zeros((40, 4), np.float32))
+
+
+def test_encoded_rows_larger_than_the_memory_are_refused_at_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "padded.yaml").write_text(PADDED)
+    monkeypatch.setattr(free_memory, "SMALL_BYTES", 0)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 10)
+    with pytest.raises(Failure) as caught:
+        set_up(tmp_path / "padded.yaml")
+    (problem,) = caught.value.problems
+    assert problem.text == "32 B of memory are needed for 2 rows of 4 inputs, and 10 B are free"
+    assert (problem.code, problem.path, problem.line) == ("memory", ("data", "train"), 1)
