@@ -23,12 +23,9 @@ FOLDER = b"caf\xe9 \x1b[31m\nx"
 TABLE = b"trees\xff\x1b]0;x\x07.csv"
 COMMANDS = [
     [b"init", TABLE, b"--target", b"kind", b"--out", b"conf\xe9.yaml"],
-    [b"check", b"conf\xe9.yaml"],
     [b"train", b"conf\xe9.yaml", b"--out", b"r\xe9", b"--set", b"training.epochs=2"],
     [b"train", b"--resume", b"r\xe9", b"--set", b"training.epochs=3"],
-    [b"eval", b"r\xe9", b"--data", TABLE],
     [b"predict", b"r\xe9", b"--data", TABLE, b"--out", b"p\xe9.csv"],
-    [b"worksheet", b"conf\xe9.yaml", b"--out", b"w\xe9.md"],
     [b"train", b"caf\xc3\xa9.yaml", b"-q", b"--out", b"caf\xc3\xa9"],
 ]
 WALK = """
@@ -83,6 +80,9 @@ class Twice(Activation):
         np.multiply(f.dy, 2, out=f.dx)
 """
 MORE = [
+    [b"check", b"conf\xe9.yaml"],
+    [b"eval", b"r\xe9", b"--data", TABLE],
+    [b"worksheet", b"conf\xe9.yaml", b"--out", b"w\xe9.md"],
     [b"check", b"conf\xe9.yaml", b"--json"],
     [b"train", b"conf\xe9.yaml", b"--folds", b"2", b"--out", b"folds\xe9", b"--set", b"training.epochs=2"],
     [b"train", b"--resume", b"folds\xe9"],
