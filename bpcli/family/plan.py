@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -43,11 +44,15 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Slot:
-    """One array: its shape (N stands for the batch) and type; `start` is the first value of a layer's `state`."""
+    """One array: its shape (N stands for the batch) and type; `start` is the first value of a layer's `state`. What an
+    optimizer or a clipper remembers lies within `limits` and, where it counts something, is `whole`: nothing else is
+    taken from a checkpoint."""
 
     shape: Shape
     dtype: DType = "float"
     start: float = 0.0
+    limits: tuple[float, float] = (-math.inf, math.inf)
+    whole: bool = False
 
 
 @dataclass(frozen=True)

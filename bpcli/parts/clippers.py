@@ -176,7 +176,8 @@ class Percentile(Clipper):
     window: int = Field(10_000, ge=1, le=10_000_000, description="how many norms are remembered")
 
     def state(self) -> Mapping[str, Slot]:
-        return {"h": Slot((self.window,)), "held": Slot(()), "place": Slot(())}
+        count, place = (Slot((), limits=(0, most), whole=True) for most in (self.window, self.window - 1))
+        return {"h": Slot((self.window,)), "held": count, "place": place}
 
     def clip(self, f: Frame) -> float:
         place, count = int(f.place), min(int(f.held) + 1, self.window)
@@ -231,7 +232,8 @@ class ZScore(Clipper):
     eps: ClassVar[float] = 1e-6
 
     def state(self) -> Mapping[str, Slot]:
-        return {"h": Slot((self.warmup,)), "held": Slot(()), "mu": Slot(()), "var": Slot(())}
+        count, var = Slot((), limits=(0, self.warmup), whole=True), Slot((), limits=(0, math.inf))
+        return {"h": Slot((self.warmup,)), "held": count, "mu": Slot(()), "var": var}
 
     def clip(self, f: Frame) -> float:
         if f.held < self.warmup:

@@ -6,6 +6,7 @@ which initializers suit an activation, which rows may be run apart.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def test_a_plan_asks_for_nothing_that_it_does_not_name() -> None:
         "skips_dx": False, "tokens": 0, "multiply_adds": 0,
     }  # fmt: skip
     assert vars(Param((3,))) == {"shape": (3,), "init": None, "fan_in": 1, "fan_out": 1, "decays": False}
-    assert vars(Slot((N, 3))) == {"shape": (N, 3), "dtype": "float", "start": 0.0}
+    no_limits = {"limits": (-math.inf, math.inf), "whole": False}
+    assert vars(Slot((N, 3))) == {"shape": (N, 3), "dtype": "float", "start": 0.0} | no_limits
     assert vars(Sample(None)) == {"part": None, "x": (), "batch": 3, "error": "", "note": "", "inputs": {},
                                   "scale": 1.0, "kinks": ()}  # fmt: skip
     assert ShapeError("t").help == ""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hostile import formats, mutations
 from hostile.judge import Folder, inside, judge
-from hostile.kinds import PART, RESUME, files, make_folder, npy
+from hostile.kinds import PART, RESUME, files, make_folder, npy, stop_in_an_epoch
 from hostile.readers import READERS, Reader
 from paths import ROOT
 
@@ -330,3 +330,29 @@ def test_an_equation_that_cannot_be_worked_out(tmp_path: Path, equation: str) ->
             assert "cube" in found.said
     finally:
         restore_registry(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clip.held", 1e30),
+        ("clip.held", -1),
+        ("clip.held", 0.5),
+        ("clip.place", 4),
+        ("tally.roc_auc.rows", 255),
+        ("tally.roc_auc.rows", -1),
+    ],
+)
+def test_counts_that_point_beside_what_they_count(tmp_path: Path, name: str, value: float) -> None:
+    for file in ("trees.csv", "stopped.yaml"):
+        (tmp_path / file).write_bytes(files()[file])
+    stop_in_an_epoch(tmp_path)
+    checkpoint = tmp_path / "run-stopped/checkpoints/step-00000006.safetensors"
+    meta, tensors = formats.opened(checkpoint.read_bytes())
+    assert name in tensors
+    tensors[name] = np.full_like(tensors[name], value)
+    checkpoint.write_bytes(formats.sealed(meta, tensors))
+    with inside(tmp_path):
+        found = judge(("train", "--resume", "run-stopped", "--quiet"))
+    assert (found.code, found.fault) == (65, ""), found
+    assert "does not fit this experiment" in found.said

@@ -50,7 +50,11 @@ class Lbfgs(FullBatchOptimizer):
         return self
 
     def state(self, size: int) -> Mapping[str, Slot]:
-        return {"S": Slot((self.pairs, size)), "Y": Slot((self.pairs, size)), "kept": Slot(())}
+        return {
+            "S": Slot((self.pairs, size)),
+            "Y": Slot((self.pairs, size)),
+            "kept": Slot((), limits=(0, self.pairs), whole=True),
+        }
 
     def work(self, size: int) -> Mapping[str, Slot]:
         return {**dict.fromkeys(("d", "start", "slope", "u"), Slot((size,))), "share": Slot((self.pairs,))}

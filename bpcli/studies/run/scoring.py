@@ -112,12 +112,16 @@ class MetricAccumulator:
         """Puts a copy of what `arrays` gave in place of the totals; other names are passed over. Raises KeyError where
         one is missing, ValueError where one is of another shape or type."""
         for name, metric, totals in self._metrics:
+            lengths = []
             for key, fresh in metric.totals(len(self.predictor.classes), self.predictor.outputs).items():
                 array = saved[f"{name}.{key}"]
                 grows = int(fresh.shape[0] == 0)
                 if array.ndim != fresh.ndim or array.shape[grows:] != fresh.shape[grows:] or array.dtype != fresh.dtype:
                     raise ValueError(f"{name}.{key} is {array.dtype} of shape {array.shape}")
                 totals[key] = array.copy()
+                lengths += [len(array)] * grows
+            if lengths and "rows" in totals and not 0 <= totals["rows"] <= min(lengths):
+                raise ValueError(f"{name} has {min(lengths)} rows, and {totals['rows']} are in use")
 
     def results(self) -> dict[str, float]:
         """Returns every figure, by the metric's label."""

@@ -7,8 +7,9 @@ import io
 import struct
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from bpcli.family import Callback
+from bpcli.studies.run.resume import start
+from bpcli.studies.run.setup import set_up
 from hostile import formats, mutations
 from hostile.judge import Folder, inside, judge
 
@@ -65,6 +69,24 @@ clipping: {type: norm, max_norm: 1.0}
 optimizer: {type: adamw, learning_rate: {type: cosine, start: 0.01}, decay: 0.01}
 training: {epochs: 1, batch_size: 1, metrics: [accuracy], early_stopping: {metric: train.loss, patience: 3}}
 """  # noqa: E501
+STOPPED = """\
+name: stopped
+data:
+  train: {type: csv, path: trees.csv, target: kind}
+architecture:
+  - {type: dense, units: 3}
+  - batch_norm
+  - {type: dense, units: 2}
+loss: {type: softmax_cross_entropy, class_weights: balanced}
+clipping: {type: percentile, percentile: 50, window: 4}
+optimizer: {type: adam, learning_rate: {type: plateau, start: 0.01, metric: train.accuracy, patience: 1}}
+training:
+  epochs: 3
+  batch_size: 2
+  watch: true
+  metrics: [accuracy, f1, roc_auc]
+  early_stopping: {metric: train.loss}
+"""
 CLAIMS = (
     'dense_1.z[0,0]: 0.5\ndense_1.dW[0,0]: {value: -0.2165, tolerance: 0.01}\nloss: 0.6931\n"dense_2.dW[1,1]": 1.0e-3\n'
 )
@@ -180,6 +202,13 @@ KINDS = (
         share=2,
     ),
     Kind(
+        "checkpoint, mid-epoch",
+        "run-stopped/checkpoints/step-00000006.safetensors",
+        formats.model_changed,
+        (("train", "--resume", "run-stopped", "--quiet"), ("trace", "run-stopped", "--batch")),
+        share=2,
+    ),
+    Kind(
         "run.json",
         f"{RUN}/run.json",
         formats.json_changed,
@@ -256,6 +285,7 @@ def idx(array: Any) -> bytes:
     return bytes((0, 0, 8, a.ndim)) + struct.pack(f">{a.ndim}I", *a.shape) + a.tobytes()
 
 
+@cache
 def files() -> dict[str, bytes]:
     """Every file by its name, but for those that a training writes. Parquet only where pyarrow is there."""
     rng = np.random.default_rng(0)
@@ -266,6 +296,7 @@ def files() -> dict[str, bytes]:
         "messy.csv": MESSY,
         "trees.yaml": CONFIG,
         "rich.yaml": RICH,
+        "stopped.yaml": STOPPED,
         "claims.yaml": CLAIMS,
         "claims.csv": CLAIMS_TABLE,
         "messy.yaml": config_of(
@@ -342,21 +373,33 @@ def make_folder(path: Path, configs: Collection[str] | None = None) -> Folder:
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
+    trained = configs or [n for n in content if n != "stopped.yaml" and n.endswith(".yaml") and trainable(n, content)]
+    commands = [("train", config, "--quiet", "--out", f"run-{config[:-5]}") for config in trained]
+    if configs is None:
+        commands.append(("trace", "trees.yaml", "--golden", "golden.json"))
+        commands.append(("train", "trees.yaml", "--folds", "2", "--out", "folds", *EPOCH))
     with inside(path):
-        for config in configs or [n for n in content if n.endswith(".yaml") and trainable(n, content)]:
-            made = judge(("train", config, "--quiet", "--out", f"run-{config[:-5]}"), 60)
-            assert made.code == 0, made
-        for words in (
-            ()
-            if configs
-            else (
-                ("trace", "trees.yaml", "--golden", "golden.json"),
-                ("train", "trees.yaml", "--folds", "2", "--out", "folds", *EPOCH),
-            )
-        ):
+        for words in commands:
             made = judge(words, 60)
             assert made.code == 0, made
+        if configs is None:
+            stop_in_an_epoch(path)
     return Folder(path)
+
+
+def stop_in_an_epoch(path: Path) -> None:
+    """Leaves a run whose checkpoint holds all that one can: best weights, sums of an epoch, metrics, memories."""
+    trainer = start(set_up(path / "stopped.yaml"), path / "run-stopped", (Stop(),))
+    with suppress(StopIteration):
+        trainer.run()
+
+
+class Stop(Callback):
+    """Raises in the second batch of the second epoch, which leaves a checkpoint."""
+
+    def on_batch_end(self, state: Any, loss: float) -> None:
+        if state.progress.step == 6:
+            raise StopIteration
 
 
 def trainable(config: str, content: dict[str, bytes]) -> bool:

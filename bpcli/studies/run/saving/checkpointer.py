@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from bpcli.config.validate import error_line
 from bpcli.engine.full_batch import FullBatchStep
 from bpcli.engine.state import network_state, prefixed, restore, snapshot, training_state
 from bpcli.engine.step import FirstOrderStep
-from bpcli.family.plan import Array
+from bpcli.family.plan import Array, Slot
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.run.saving.stored import LARGEST
 from bpcli.studies.run.state import Progress, TrainingState
@@ -82,10 +83,25 @@ def restore_step(folder: Path, train_step: FirstOrderStep | FullBatchStep, tenso
     something else."""
     try:
         restore(training_state(train_step), tensors)
+        _check_limits(train_step)
     except KeyError as error:
         raise _misfit(folder, f"it holds no {error.args[0]}") from None
     except (TypeError, ValueError) as error:
         raise _misfit(folder, str(error)) from None
+
+
+def _check_limits(train_step: FirstOrderStep | FullBatchStep) -> None:
+    """Raises ValueError where what the optimizer or the clipper remembers is outside the limits of its slot."""
+    remembered = [(train_step.slots, train_step.optimizer.state(len(train_step.theta)))]
+    if isinstance(train_step, FirstOrderStep) and train_step.clipper is not None:
+        remembered.append((train_step.clip_state, train_step.clipper.state()))
+    for arrays, slots in remembered:
+        for name, slot in slots.items():
+            (low, high), a = slot.limits, arrays[name]
+            within = slot.limits == Slot(()).limits or ((a >= low) & (a <= high)).all()
+            if not within or (slot.whole and (a != np.floor(a)).any()):
+                what = "whole, " if slot.whole else ""
+                raise ValueError(f"{name} is {a}, and has to be {what}from {low:g} to {high:g}")
 
 
 def _misfit(folder: Path, what: str) -> Failure:
