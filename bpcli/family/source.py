@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import (
     BeforeValidator,
     Field,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -33,18 +33,6 @@ Missing = Literal["error", "drop", "mean", "median", "mode"]
 DatePart = Literal["days", "year", "month", "day", "weekday", "hour", "season", "weekday_cycle", "hour_cycle"]
 """What a date is turned into: days since 1970 (with fractions), parts of the calendar, the hour of the day; and the
 place in the year, the week and the day as two inputs each, a sine and a cosine, so that December is next to January."""
-
-
-def _path_text(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """Returns the text of a path as it is: Pydantic takes no text with a byte in it that is not UTF-8."""
-    if not isinstance(value, str):
-        return validate(value)
-    validate(value.encode("utf-8", "replace").decode())
-    return value
-
-
-FilePath = Annotated[str, Field(min_length=1), WrapValidator(_path_text)]
-"""A path as it stands in a config. It may name any bytes: one that is not UTF-8 is written `\\udce9`, as in Python."""
 
 
 def _cell_texts(value: Any) -> tuple[str, ...]:
@@ -270,6 +258,16 @@ class Source(Part):
     gzipped: ClassVar[bool] = False  # whether it reads them with .gz behind the ending too
     pixels: ClassVar[bool] = False  # whether its numbers are those of images, all on one scale
     classifies: ClassVar[bool] = False  # whether its targets are names of classes, whatever the files hold
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _any_bytes(cls, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Returns the name of a file as it is: it may have any bytes, and one that is not UTF-8 stands in it as Python
+        writes it, `\\udce9`, which Pydantic takes for no text."""
+        if info.field_name not in cls.file_settings or not isinstance(value, str):
+            return validate(value)
+        validate(value.encode("utf-8", "replace").decode())
+        return value
 
     @abstractmethod
     def load(self, root: Path, *, need_target: bool = True) -> Table:

@@ -13,6 +13,11 @@ import pytest
 from cli_lab import DATA, Lab, lab, surroundings
 
 from bpcli.parts.data.csv.source import Csv
+from bpcli.parts.data.idx import Idx
+from bpcli.parts.data.images import Images
+from bpcli.parts.data.npy import Npy
+from bpcli.parts.data.npz import Npz
+from bpcli.parts.data.parquet import Parquet
 from bpcli.records.printable import printable, shell_command, shell_word, utf8_name
 
 __all__ = ["lab"]
@@ -179,7 +184,9 @@ def test_what_is_to_be_typed_is_read_by_a_shell_as_the_same_bytes() -> None:
 
 def test_only_a_path_may_have_bytes_that_are_not_utf_8(lab: Lab) -> None:
     """In a config as Python writes them, in an option as they are."""
-    assert Csv(path="a\udce9").model_dump(mode="json")["path"] == "a\udce9"
+    for kind in (Csv, Npy, Npz, Idx, Images, Parquet):
+        found = kind.model_validate(dict.fromkeys(kind.file_settings, "a\udce9"))
+        assert found.model_dump(mode="json")[kind.file_settings[0]] == "a\udce9"
     (lab.path / os.fsdecode(b"t\xe9.csv")).write_text(DATA)
     lab.config(("path: trees.csv", 'path: "t\\udce9.csv"'))
     lab.good("check", "trees.yaml")

@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, Sample, Shape, Source, Table
-from bpcli.family.source import FilePath
 from bpcli.numeric.shapes import written
 from bpcli.parts.data.files import data_error, display_path, expansion_limit, locate, open_binary, require_for_data
 from bpcli.records.training import Exit, Failure, Problem
@@ -35,8 +34,8 @@ class Idx(Source):
     endings: ClassVar[tuple[str, ...]] = ("ubyte", ".idx")
     file_settings: ClassVar[tuple[str, ...]] = ("inputs", "targets")
     gzipped: ClassVar[bool] = True
-    inputs: FilePath = Field(description="the file of images, relative to the one that names it")
-    targets: FilePath | None = Field(None, description="the file of labels")
+    inputs: str = Field(min_length=1, description="the file of images, relative to the one that names it")
+    targets: str | None = Field(None, min_length=1, description="the file of labels")
 
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         path = locate(root, self.inputs)

@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, Sample, Shape, Source, Table, join_names
-from bpcli.family.source import FilePath
 from bpcli.parts.data.files import data_error, display_path, locate, locate_folder, require_for_data
 from bpcli.parts.data.imagefile import ENDINGS, read
 from bpcli.parts.data.targets import labels
@@ -55,7 +54,7 @@ class Images(Source):
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
     pixels: ClassVar[bool] = True
     classifies: ClassVar[bool] = True
-    path: FilePath = Field(description="the folder, relative to the file that names it")
+    path: str = Field(min_length=1, description="the folder, relative to the file that names it")
     mode: Literal["gray", "rgb"] = Field("rgb", description="one channel or three, whatever the files have")
     size: ImageSize | None = Field(
         None, description="[height, width] that every image is brought to; left out: they have to agree"

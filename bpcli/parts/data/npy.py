@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcli.family import Sample, Shape, Source
-from bpcli.family.source import FilePath
 from bpcli.parts.data import arrays
 from bpcli.parts.data.files import data_error, display_path
 from bpcli.records.training import Exit, Failure, Problem
@@ -49,8 +48,8 @@ class Npy(arrays.ArraySource):
     endings: ClassVar[tuple[str, ...]] = (".npy",)
     file_settings: ClassVar[tuple[str, ...]] = ("path", "targets")
     gzipped: ClassVar[bool] = True
-    path: FilePath = Field(description="the file of inputs, relative to the one that names it")
-    targets: FilePath | None = Field(None, description="the file of targets")
+    path: str = Field(min_length=1, description="the file of inputs, relative to the one that names it")
+    targets: str | None = Field(None, min_length=1, description="the file of targets")
     target: ColumnNumbers = Field((), description="or the columns of the inputs that are targets: -1 is the last")
 
     @model_validator(mode="after")

@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, Sample, Shape, suggestion
-from bpcli.family.source import FilePath
 from bpcli.numeric.lazy_rows import MappedRows
 from bpcli.parts.data import arrays
 from bpcli.parts.data.files import PARSER_ERRORS, data_error, expansion_limit, locate, reason, require_for_data
@@ -34,7 +33,7 @@ class Npz(arrays.ArraySource):
     type: Literal["npz"] = "npz"
     endings: ClassVar[tuple[str, ...]] = (".npz",)
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
-    path: FilePath = Field(description="the archive, relative to the file that names it")
+    path: str = Field(min_length=1, description="the archive, relative to the file that names it")
     inputs: str = Field("x", min_length=1, description="the name of the array of inputs")
     targets: str = Field("y", min_length=1, description="the name of the array of targets")
 

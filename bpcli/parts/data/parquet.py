@@ -11,7 +11,6 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Sample, Table
-from bpcli.family.source import FilePath
 from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.loading import ColumnRequest
@@ -39,7 +38,7 @@ class Parquet(ColumnSource):
     type: Literal["parquet"] = "parquet"
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
-    path: FilePath = Field(description="the file, relative to the one that names it")
+    path: str = Field(min_length=1, description="the file, relative to the one that names it")
 
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
         path = locate(root, self.path)

@@ -175,6 +175,9 @@ def test_another_environment_is_a_warning_that_says_what_differs_and_why() -> No
     assert (found.code, found.level) == ("environment", "warning")
     (found,) = other_environment({"environment": now | {"cores": 999}})
     assert found.text.endswith(f"{now['cores']} now: {SPEED}")
+    (found,) = other_environment({"environment": old | {"processors": 999}})
+    assert f"the machine's cores 999 then, {now['processors']} now" in found.text
+    assert other_environment({"environment": now | {"processors": 999}}) == ()
     (found,) = other_environment({"environment": now | {"threads": {"MKL_NUM_THREADS": "7"}}})
     assert "MKL_NUM_THREADS 7 then, unset now" in found.text
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from bpcli.family import Array, ColumnFormat, Kind, Sample, Table, Treatment
 from bpcli.family.cell_format import DateOrder, ThousandsMark
-from bpcli.family.source import FilePath, check_marks
+from bpcli.family.source import check_marks
 from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.formats import Role
@@ -60,7 +60,7 @@ class Csv(ColumnSource):
     endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".txt")
     file_settings: ClassVar[tuple[str, ...]] = ("path",)
     gzipped: ClassVar[bool] = True
-    path: FilePath = Field(description="the file, relative to the one that names it")
+    path: str = Field(min_length=1, description="the file, relative to the one that names it")
     header: bool | None = Field(None, description="whether the first line names the columns; left out: it has to")
     delimiter: str | None = Field(None, description="the character between cells; left out: found in the file")
     decimal: Literal[".", ","] | None = Field(None, description="what stands before fractions; left out: found")

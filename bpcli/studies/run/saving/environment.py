@@ -27,6 +27,7 @@ COMPARED: Mapping[tuple[str, ...], tuple[str, str]] = {
     ("blas", "threads"): ("BLAS's threads", THREADS),
     ("machine",): ("the machine", KERNEL),
     ("cores",): ("the cores", SPEED),
+    ("processors",): ("the machine's cores", SPEED),
     **{("threads", name): (name, THREADS) for name in THREAD_VARIABLES},
 }
 """Entries of an environment: what each is called, and why it matters."""
@@ -81,7 +82,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tupl
             old, new = inner if isinstance(inner, dict) else {}, new.get(key, {})
         key = path[-1]
         known = key in old or (path[0] == "threads" and isinstance(before.get("threads"), dict))
-        if said and name == "OPENBLAS_NUM_THREADS":
+        if (said and name == "OPENBLAS_NUM_THREADS") or (path == ("processors",) and "cores" in before):
             continue
         if known and old.get(key) != new.get(key):
             yield f"{name} {_shown(old.get(key))} then, {_shown(new.get(key))} now", why
