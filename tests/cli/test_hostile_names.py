@@ -2,18 +2,24 @@
 
 import csv
 import io
+import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from cli_lab import Lab, lab
+from rich.padding import Padding
+from rich.table import Column, Table
+from rich.text import Text
 
 from bpcli.cli.app import run
 from bpcli.records.training import Predictions
+from bpcli.render.console import say, show, show_json, show_path, show_plain, table, write_to
 from bpcli.render.evaluation.predict import as_csv
 
 __all__ = ["lab"]
@@ -78,6 +84,35 @@ def test_a_terminal(hostile: Lab) -> None:
     on_a_terminal("predict", folder, "--data", "t.csv", "--out", f"{FOLDER}/p.csv")
     on_a_terminal("trace", config, "--layer", "dense_2")
     assert on_a_terminal("--debug", "check", config, "--set", HOSTILE, code=2)
+
+
+WAYS_OUT: dict[str, Callable[[], None]] = {
+    "text": lambda: show(Text(HOSTILE, "bold")),
+    "string": lambda: show(HOSTILE),
+    "padded": lambda: show(Padding(Text.assemble("a", (HOSTILE, "red"), "b"), 1)),
+    "grid": lambda: show(Table(Column(HOSTILE), title=HOSTILE)),
+    "table": lambda: show(table(HOSTILE, rows=[[HOSTILE]])),
+    "plain": lambda: show_plain(HOSTILE),
+    "path": lambda: show_path(HOSTILE),
+    "json": lambda: show_json(json.dumps([HOSTILE], ensure_ascii=False)),
+    "remark": lambda: say(HOSTILE),
+    "line": lambda: write_to(sys.stderr, HOSTILE),
+}
+
+
+@pytest.mark.parametrize("name", WAYS_OUT)
+def test_every_way_out_is_safe_by_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = Terminal(), Terminal()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    WAYS_OUT[name]()
+    shown = RICH.sub("", (out.shown + err.shown).replace("\x1b[31mA", "<raw>"))
+    assert "<raw>" not in shown
+    assert shown.replace("\n", "").isprintable()
+    assert "[bold]" in shown  # and what is left of it is all there
+    if name in ("table", "remark"):  # where no line break can be our own
+        assert "\n- q" not in shown
 
 
 @pytest.mark.slow
