@@ -415,7 +415,9 @@ def case(kind: Kind, seed: int, number: int, folder: Folder) -> tuple[bytes, lis
     with deep_stack():
         data = kind.change(rng, original)
     first = [c for c in kind.commands[:1] if c[0] == "check"]
-    return data, [*first, rng.choice(kind.commands[len(first) :])]
+    last = rng.choice(kind.commands[len(first) :])
+    as_json = last[0] not in ("init", "trace") and rng.random() < 0.15
+    return data, [*first, (*last, "--json") if as_json else last]
 
 
 @contextmanager
