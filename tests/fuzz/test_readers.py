@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hostile import formats, mutations
 from hostile.judge import Folder, inside, judge
 from hostile.kinds import PART, RESUME, files, make_folder, npy, stop_in_an_epoch
@@ -356,3 +357,15 @@ def test_counts_that_point_beside_what_they_count(tmp_path: Path, name: str, val
         found = judge(("train", "--resume", "run-stopped", "--quiet"))
     assert (found.code, found.fault) == (65, ""), found
     assert "does not fit this experiment" in found.said
+
+
+def test_branches_as_deep_as_a_config_can_hold(folder: Folder) -> None:
+    """Their tensors have names of some hundred characters; the model is written, and read again."""
+    config = yaml.safe_load(folder.kept[folder.path / "trees.yaml"])
+    first, last = config["architecture"]
+    config["architecture"] = [first, *mutations.branched([{"type": "dense", "units": first["units"]}], 28), last]
+    with inside(folder.path):
+        Path("deep.yaml").write_text(json.dumps(config))
+        for words in (("train", "deep.yaml", "--out", "deep", "-q"), ("predict", "deep", "--data", "trees.csv")):
+            assert judge(words).code == 0
+    folder.restore()

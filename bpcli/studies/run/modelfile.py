@@ -34,7 +34,7 @@ MAX_HEADER_BYTES = 16 * 2**20  # bytes; a bound on what a file can make us parse
 MAX_KEYS = 1000  # keys of metadata; a model has one
 MAX_AXES = 8  # axes of a tensor
 MAX_DEPTH = 100  # levels of tables and lists; a config has 64
-TENSOR_NAME = re.compile(r"[\w.\-]{1,256}")
+TENSOR_NAME = re.compile(r"[\w.\-]{1,4096}")  # 31 branches inside each other, each of a name of 64
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
@@ -84,7 +84,7 @@ def storable(name: str, value: Array) -> Array:
     a = np.asarray(value, order="C")  # ascontiguousarray would give () the shape (1,)
     a = a.astype(a.dtype.newbyteorder("<"), copy=False)
     if not TENSOR_NAME.fullmatch(name):
-        raise ValueError(f"tensor name {name!r}: only letters, digits, `_`, `.` and `-`, at most 256")
+        raise ValueError(f"tensor name {name!r}: only letters, digits, `_`, `.` and `-`, at most 4096")
     if a.dtype not in DTYPES.values() or a.ndim > MAX_AXES:
         raise TypeError(f"tensor {name}: {a.dtype} of shape {a.shape} cannot be kept")
     return a

@@ -149,7 +149,7 @@ def test_what_cannot_be_kept_is_refused(tmp_path: Path, array: Any) -> None:
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "a\n", "__metadata__\0", "x" * 257])
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a\n", "__metadata__\0", "x" * 4097])
 def test_names_are_plain(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="only letters"):
         write(tmp_path / "m", {name: BASE}, {})
