@@ -94,7 +94,7 @@ LEFT_OUT: dict[tuple[str, str, str], str] = {
             ("_total_square", "w.dtype == np.float64: false"),
         )
     },
-    ("bpcli/parts/optimizers/lbfgs.py", "Lbfgs._line_search", "start.slope < 0: false"): "searches",
+    ("bpcli/parts/optimizers/lbfgs.py", "Lbfgs._line_search", "-math.inf < start.slope < 0: false"): "searches",
     ("bpcli/parts/optimizers/lbfgs.py", "Lbfgs._line_search", "at == high.at: true"): "searches",
     **{
         ("bpcli/parts/optimizers/levenberg_marquardt.py", f"LevenbergMarquardt.{where}", what): "searches"

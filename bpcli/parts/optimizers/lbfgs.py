@@ -94,7 +94,7 @@ class Lbfgs(FullBatchOptimizer):
         """Moves along d to a point that satisfies both conditions or, after many evaluations, to the lowest that
         satisfies the first. Returns whether there was any."""
         start = low = LinePoint(0.0, f.value, float(np.dot(f.slope, f.d)))
-        if not start.slope < 0:
+        if not -math.inf < start.slope < 0:
             return False
         high: LinePoint | None = None  # no such point lies beyond it
         at = 1.0 if f.kept else min(1.0, 1 / math.sqrt(-start.slope))

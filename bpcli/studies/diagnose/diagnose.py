@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bpcli.records.diagnose import LEVELS, DiagnoseReport
 from bpcli.studies.diagnose.columns import input_sizes, target_range, useless_columns
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext, open_context
@@ -37,6 +39,7 @@ CHECKS: Mapping[str, Check] = {
 """The checks by the name that a symptom shows: causes before what they lead to."""
 
 
+@np.errstate(all="ignore")  # what overflows is in the figures
 def diagnose(path: Path, sets: Sequence[str] = (), *, trying: bool = False, data: str | None = None) -> DiagnoseReport:
     """Examines a config before it is trained, or at a run or a model with its trained weights; with `trying` measures
     what each remedy of a warning does. Raises Failure where there is nothing to look at.

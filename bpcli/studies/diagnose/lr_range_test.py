@@ -19,6 +19,10 @@ MIN_TEST_FALL = 0.03  # share of the first loss that has to go for the test to s
 FALL_BEGINS = 0.1  # share of the fall after which the loss counts as falling
 
 
+LEAST_SHARE = 1e-300
+"""Of the last rate that the first one is at least: their ratio has to be a number."""
+
+
 @dataclass(frozen=True)
 class RateRange:
     """What the range test found: the rates with the loss after the step with each.
@@ -63,8 +67,9 @@ def lr_range_test(context: TrainingContext, constant: float) -> RateRange | None
 def _increase_rate(context: TrainingContext, first: float, peak: float, constant: float) -> RateRange | None:
     """Takes steps in the order of the training, each at a larger rate, and measures the loss after each on the probe
     rows, so that a hard batch does not count as a rise."""
-    last, growth = max(peak * 10**DECADES, MIN_LAST_RATE), 10 ** (1 / STEPS_PER_DECADE)
     dtype = np.dtype(context.experiment.dtype)
+    last, growth = min(max(peak * 10**DECADES, MIN_LAST_RATE), float(np.finfo(dtype).max)), 10 ** (1 / STEPS_PER_DECADE)
+    first = max(first, last * LEAST_SHARE)
     size = max(min(context.batch_rows, MAX_STEP_ROWS), len(context.probe_rows))
     train_step = copy_step(context, size, dtype, first=first, growth=growth)
     assert isinstance(train_step, GeometricRateStep)

@@ -129,7 +129,8 @@ def score(rows: EvaluationRows) -> EvalReport:
 def _ruling_row(rows: EvaluationRows, parts: Array) -> tuple[str, ...]:
     """Returns a note where one row makes more than a fifth of the loss, whose sum has these `parts` (n,): which row,
     and what share. Of few rows each makes much, and of losses below 0 none makes a share."""
-    total = float(np.add.reduce(parts))
+    with np.errstate(over="ignore"):  # a sum that is too large tells nothing
+        total = float(np.add.reduce(parts))
     if len(parts) < MIN_ROWS_TO_RULE or not (parts >= 0).all() or not 0 < total < np.inf:
         return ()
     worst = int(parts.argmax())

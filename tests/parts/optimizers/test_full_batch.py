@@ -139,6 +139,16 @@ def test_what_no_step_lowers_ends_the_search_with_the_weights_as_they_were() -> 
             assert surface.f.kept == 0
 
 
+def test_a_slope_that_overflows_ends_the_search() -> None:
+    """The gradient is finite, its square is not: no length of a step could be chosen by it."""
+    surface = Squares(Lbfgs(), lambda w: (1e150 * w, 1e150 * np.eye(1)), (1e-100,))
+    surface.f.g[...] = 1e200
+    before = surface.f.w.copy()
+    with np.errstate(all="ignore"):
+        assert surface.step() == "no step against the gradient lowers the loss any more"
+    assert np.array_equal(surface.f.w, before)
+
+
 def test_a_direction_that_leads_nowhere_is_forgotten_and_the_gradient_followed() -> None:
     surface = Squares(Lbfgs(), rosenbrock, (-1.2, 1))
     surface.run(4)

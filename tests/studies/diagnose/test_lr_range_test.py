@@ -201,3 +201,11 @@ def test_with_statistics_the_draws_of_every_step_are_the_same() -> None:
     found = lr_range_test(context, 9.0)
     assert found is not None
     assert [loss for _, loss in found.rates[:20]] == pytest.approx([context.loss] * 20, rel=1e-6)
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-300, 3e38])
+def test_rates_at_the_ends_of_the_numbers_are_tried_within_them(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEPS_PER_DECADE", 1)
+    with np.errstate(all="ignore"):
+        found = lr_range_test(line(rate), 1.0)
+    assert found is None or all(0 < tried < math.inf for tried, _ in found.rates)
