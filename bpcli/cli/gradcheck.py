@@ -44,7 +44,7 @@ def gradcheck(
     from bpcli.studies.gradcheck.check import check_gradients
     from bpcli.studies.gradcheck.check_parts import check_own, check_registry
     from bpcli.studies.gradcheck.external import check_external
-    from bpcli.studies.trace.open import TracedRows, open_target
+    from bpcli.studies.trace.open import TracedRows, long_work, open_target
 
     mine = load(with_ or ())
     if path is None and not mine:
@@ -55,6 +55,7 @@ def gradcheck(
     if path is not None:
         with waiting("checking"):
             opened = open_target(path, TracedRows(batch=True), set_ or (), command="gradcheck")
+            show_problems(long_work(opened))
             reports = [check_external(opened, external) if external else check_gradients(opened, seed)]
     else:
         with waiting("checking"):

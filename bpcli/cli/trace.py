@@ -117,9 +117,11 @@ def _derived(request: traced.TraceRequest, view: View, seed: int) -> Derivation:
     """Returns the step worked out, of the variant with this seed; shows its warnings."""
     from bpcli.render.console import show_problems, waiting
     from bpcli.studies.trace.derive_step import derive
+    from bpcli.studies.trace.open import long_work
     from bpcli.studies.trace.worksheet import draw_variant
 
     target, notes = request.open()
+    show_problems(long_work(target))
     draw_variant(target, seed)
     with waiting("working it out"):
         found = derive(target, view, notes)

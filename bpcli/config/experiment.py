@@ -50,7 +50,7 @@ class StopWhen(Settings):
 class Training(Settings):
     """How long, in what batches, judged by what."""
 
-    epochs: int = Field(100, gt=0, description="passes over the training rows")
+    epochs: int = Field(100, gt=0, le=1_000_000_000, description="passes over the training rows")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
         32, description="rows a step learns from: a number, or full for all rows"
     )

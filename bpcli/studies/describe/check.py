@@ -14,6 +14,10 @@ from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings
 from bpcli.studies.dataset.repetitions import chance_of_a_twin
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
+SECONDS_PER_STEP, MACS_PER_SECOND = 2e-5, 1e11
+"""What the smallest step takes, and multiply-adds that a few fast cores do."""
+MAX_DAYS = 30  # of a training that nobody asks about
+
 
 def report(setup: Setup) -> CheckReport:
     """Returns the report of an experiment whose parts fit together."""
@@ -37,6 +41,7 @@ def report(setup: Setup) -> CheckReport:
         first_header=prepared.first_header,
         warnings=(
             *setup.warnings,
+            *_long_training(setup, sum(row.multiply_adds for row in layers)),
             *sentinel_warnings(prepared.columns),
             *_data_warnings(setup, rows),
             *setup.check_used_parts(),
@@ -54,6 +59,19 @@ def _division(key: str, column: str) -> str:
         f"all rows of one `{column}` are in one split" if key == "group" else f"`{column}` names the split of each row"
     )
     return f"{what}; it is no input"
+
+
+def _long_training(setup: Setup, multiply_adds: int) -> tuple[Problem, ...]:
+    """Returns a warning where training cannot be meant to end: a row takes so many multiply-adds forward, and twice as
+    many back."""
+    training, rows = setup.experiment.training, len(setup.prepared.splits["train"].x)
+    seconds = setup.steps_per_epoch * SECONDS_PER_STEP + 3 * multiply_adds * rows / MACS_PER_SECOND  # of an epoch
+    days = training.epochs * seconds / 86_400
+    if days < MAX_DAYS:
+        return ()
+    text = f"training takes {days:,.0f} days or more: each of the epochs {seconds:.2g} seconds"
+    help = "fewer epochs, or a smaller network"
+    return (setup.document.problem(("training", "epochs"), text, code="long", help=help, level="warning"),)
 
 
 def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tuple[Problem, ...]:

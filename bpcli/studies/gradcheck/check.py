@@ -162,7 +162,8 @@ class Gradcheck:
         for name in (*POINTS, EVALUATION):
             point = self._layer_point(bound, name, x)
             cost = _forward_seconds(bound.planned, self.n)
-            effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS)
+            terms = bound.plan.multiply_adds * self.n
+            effort = _effort(cost, THOROUGH_SECONDS if name == RANDOM else BRIEF_SECONDS, terms)
             if point.all_stated:  # the equations look at every entry, and the whole objective does again
                 effort = replace(effort, differences=min(effort.differences, MAX_ENTRIES_ALONE))
             self._check_point(bound, point, effort)
@@ -379,14 +380,14 @@ def _forward_seconds(node: PlannedLayer, rows: int) -> float:
     return 5e-11 * node.plan.multiply_adds * rows + 1e-9 * max(0, weights - 100_000) + 1e-9 * values + 5e-6
 
 
-def _effort(cost: float, budget: float) -> Effort:
-    """Returns how many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`; a third
-    where that is much."""
+def _effort(cost: float, budget: float, terms: int = 0) -> Effort:
+    """Returns how many entries fit in a budget of seconds, where one evaluation of the kernels costs `cost`, and one of
+    the equations goes over so many `terms`; a third where that is much."""
     # the equations look at every entry anyhow
     directions = 3 if budget == THOROUGH_SECONDS else int(cost < HEAVY_SECONDS)
     budget = budget if cost < HEAVY_SECONDS else budget / 3
     differences = max(8, int(budget / (2 * cost)))
-    complex_steps = int(budget / (10 * cost + 6e-5))
+    complex_steps = int(budget / (10 * cost + 6e-5 + 5e-8 * max(0, terms - 1_000_000)))  # which few products have
     return Effort(min(2000, complex_steps), min(25_000, differences), 500, directions)
 
 

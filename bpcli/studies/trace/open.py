@@ -9,11 +9,12 @@ import numpy as np
 
 from bpcli.config.experiment import Experiment
 from bpcli.engine.full_batch import FullBatchStep, make_step
-from bpcli.engine.network_plan import NetworkPlan
+from bpcli.engine.network_plan import NetworkPlan, network_bytes
 from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, restore
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Array, CodedText, ColumnFormat, Source, Table
+from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import cell_reader, is_missing
 from bpcli.records.training import Exit, Failure, Problem
@@ -29,6 +30,9 @@ from bpcli.studies.run.setup import Setup, set_up
 
 DOUBLE = "dtype=float64"
 """Traces are computed in float64, whatever the run is."""
+
+MANY_TERMS, MAX_TERMS = 1_000_000_000, 100_000_000_000
+"""Multiply-adds of a pass from which on to work out every term takes minutes, and of a row from which on hours."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def _target(
             text = f"{node.path} takes statistics over the rows, and one row has none"
             help = "trace several rows: --sample 0 --sample 1, or --batch"
             raise Failure(Problem(text, code="one-row", help=help), exit=Exit.USAGE)
+    _check_size(network_plan, len(x))
     loss = experiment.loss.with_classes(preprocessor.classes, ())
     warnings = (*warnings, *check_used_parts(experiment, network_plan, loss, x, t, np.float64))
     objective = Objective(network_plan, loss, len(x), np.float64, experiment.seed, retain=True, need_dx=True)
@@ -201,6 +206,27 @@ def _target(
     return TraceTarget(
         experiment.name, experiment, objective, train_step, preprocessor, x, t, 0, weights, words, warnings
     )
+
+
+def _check_size(network_plan: NetworkPlan, rows: int) -> None:
+    """Raises Failure where a step of the network has too many terms, NotEnoughMemoryError where it takes more memory
+    than there is: what the equations give stands beside every array, and what is compared."""
+    terms = sum(node.plan.multiply_adds for node in network_plan.walk())
+    if terms > MAX_TERMS:
+        text = f"a row takes {terms:,} multiply-adds, and to go over {MAX_TERMS:,} terms one by one takes hours"
+        raise Failure(Problem(text, code="too-long", help="a smaller network: fewer units, filters or pixels"))
+    needed = 3 * network_bytes(network_plan, rows, 8, need_dx=True, retain=True)
+    needed += 16 * 8 * network_plan.size  # for what an optimizer's equations say of each parameter
+    require_memory(needed, f"to work out a step on {rows:,} rows", "fewer rows, or smaller layers")
+
+
+def long_work(target: TraceTarget) -> tuple[Problem, ...]:
+    """Returns a warning, for before it is begun, where it takes minutes to go over the terms of a step."""
+    terms = len(target.x) * sum(node.plan.multiply_adds for node in target.network_plan.walk())
+    if terms < MANY_TERMS:
+        return ()
+    text = f"to go over the {terms:,} terms of {len(target.x):,} rows takes minutes"
+    return (Problem(text, code="long", level="warning", help="fewer rows, or a smaller network"),)
 
 
 def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bpcli.records.training import CheckReport
+from bpcli.studies.describe import check as describing
 from bpcli.studies.describe.check import report
 from bpcli.studies.run.setup import set_up, step_bytes, training_bytes
 
@@ -88,3 +91,18 @@ def test_what_changes_images_is_described_by_its_settings(tmp_path: Path) -> Non
     assert kind == "shift"
     assert words.startswith("pixels: 1")
     assert "fill: 2.0" in words
+
+
+def test_a_training_that_nobody_will_wait_for_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the least that a step takes, and by what a row costs: 9 multiply-adds, three times, 8 rows."""
+
+    def warned(epochs: int) -> list[str]:
+        return [w.text for w in checked(tmp_path, training={"epochs": epochs}).warnings if w.code == "long"]
+
+    assert warned(10**9) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(describing, "SECONDS_PER_STEP", 0.01)
+        assert warned(10**9) == ["training takes 116 days or more: each of the epochs 0.01 seconds"]
+        assert warned(10**8) == []
+    monkeypatch.setattr(describing, "MACS_PER_SECOND", 216e2)
+    assert warned(10**9) == ["training takes 116 days or more: each of the epochs 0.01 seconds"]

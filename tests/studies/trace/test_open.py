@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bpcli.numeric import free_memory
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Exit, Failure
-from bpcli.studies.trace.open import TracedRows, TraceTarget, open_target
+from bpcli.studies.trace import open as opening
+from bpcli.studies.trace.open import TracedRows, TraceTarget, long_work, open_target
 
 TABLE = """size,kind,born,sold,y
 1.5,red,2024-01-01,yes,a
@@ -174,3 +177,24 @@ def test_rows_that_weigh_differently_in_training_count_the_same_here(tmp_path: P
     source = {"type": "csv", "path": "w.csv", "target": "y", "weight": "w"}
     (warning,) = open_target(config(tmp_path, data={"train": source}), TracedRows()).warnings
     assert (warning.code, warning.level) == ("weights-left-out", "warning")
+
+
+def test_a_step_that_takes_too_long_or_too_much_memory_is_refused_and_a_long_one_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config(tmp_path)
+    target = open_target(file, TracedRows())
+    assert long_work(target) == ()
+    terms = sum(node.plan.multiply_adds for node in target.network_plan.walk())
+    monkeypatch.setattr(opening, "MANY_TERMS", terms)
+    (warning,) = long_work(target)
+    assert warning.text == f"to go over the {terms} terms of 1 rows takes minutes"
+    monkeypatch.setattr(opening, "MAX_TERMS", terms - 1)
+    with pytest.raises(Failure, match=f"a row takes {terms} multiply-adds"):
+        open_target(file, TracedRows())
+    monkeypatch.setattr(opening, "MAX_TERMS", terms)
+    open_target(file, TracedRows())
+    monkeypatch.setattr(free_memory, "SMALL_BYTES", 0)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 100)
+    with pytest.raises(NotEnoughMemoryError, match=r"needed to work out a step on 1 rows, and 100 B are"):
+        opening._check_size(target.network_plan, 1)
