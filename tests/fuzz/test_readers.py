@@ -295,6 +295,13 @@ def test_a_class_id_that_is_none(folder: Folder, target: str) -> None:
     folder.restore()
 
 
+@pytest.mark.parametrize(("x", "t"), [("1,2", ""), ("", "oak"), ("1\r2", "oak"), ("1,2", "\n\r"), ('"1,2', "oak")])
+def test_rows_by_value_that_are_none(folder: Folder, x: str, t: str) -> None:
+    with inside(folder.path):
+        found = judge(("trace", "trees.yaml", "--x", x, "--t", t))
+        assert (found.code, found.fault) == (2, ""), found
+
+
 def test_digits_of_any_length_and_any_script(tmp_path: Path) -> None:
     """In cells, in the places of columns and in options."""
     for cells in ("1" * 5000, "\u00b2\u00b2\u00b2\u00b20101", "\u0661" * 8):

@@ -318,6 +318,8 @@ def _value(cell: str, column: ColumnEncoder) -> float:
 
 
 def _targets(preprocessor: Preprocessor, targets: Sequence[Sequence[str]]) -> Array:
+    if not all(targets):
+        raise _wrong_values("--t names no target", "each row needs one: --t 1")
     if preprocessor.labels == "text":
         return np.array([cells[0] for cells in targets], object)
     if preprocessor.labels == "ids":
@@ -331,7 +333,10 @@ def _targets(preprocessor: Preprocessor, targets: Sequence[Sequence[str]]) -> Ar
 
 
 def _cells(text: str) -> list[str]:
-    return [c.strip() for c in next(csv.reader([text], skipinitialspace=True), [])]
+    try:
+        return [c.strip() for c in next(csv.reader([text], skipinitialspace=True), [])]
+    except csv.Error:  # a line break, or a text without end
+        raise _wrong_values(f"`{text[:40]}` is not a row of values", "values are apart by commas") from None
 
 
 def _number(text: str, option: str) -> float:

@@ -146,6 +146,7 @@ def data_kind(
     return Kind(name, file, change, commands if init != "-" else commands[:2] + commands[-1:], share=share)
 
 
+PICTURES = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "bmp": "BMP", "webp": "WEBP", "tif": "TIFF", "ppm": "PPM"}
 RUN, NEW = "run-trees", ("--out", "new", *EPOCH)
 RESUME = ("train", "--resume", RUN, "--quiet", "--set", "training.epochs=3")
 KINDS = (
@@ -172,6 +173,21 @@ KINDS = (
         formats.argument_changed,
         (("predict", RUN, "--data", "{}"), ("eval", RUN, "--data", "{}"), ("init", "{}", "--out", "first.yaml")),
         b"{type: csv, path: trees.csv, target: kind, drop: [height], delimiter: ','}",
+    ),
+    Kind(
+        "other options",
+        "",
+        formats.argument_changed,
+        (
+            ("trace", "trees.yaml", "--x", "{}", "--t", "oak"),
+            ("trace", "trees.yaml", "--x", "1,2", "--t", "{}"),
+            ("trace", "trees.yaml", "--param", "{}"),
+            ("trace", "trees.yaml", "--layer", "{}"),
+            ("predict", RUN, "--data", "trees.csv", "--keep", "{}"),
+            ("init", "trees.csv", "--target", "{}", "--out", "-"),
+            ("init", "messy.csv", "--text", "{}", "--drop", "{}", "--out", "-"),
+        ),
+        b"dense_1.W[0,1]",
     ),
     Kind("claims, YAML", "claims.yaml", formats.yaml_changed, (("mark", "claims.yaml", "trees.yaml"),)),
     Kind("claims, CSV", "claims.csv", formats.table_changed, (("mark", "claims.csv", "trees.yaml"),)),
@@ -245,6 +261,7 @@ KINDS = (
     ),
     data_kind("csv", "trees.csv", "trees.yaml", formats.table_changed, share=1.5),
     data_kind("csv, messy", "messy.csv", "messy.yaml", formats.table_changed, share=1.5),
+    data_kind("csv, UTF-16", "wide.csv", "wide.yaml", formats.table_changed, share=0.4),
     data_kind("csv.gz", "packed.csv.gz", "packed.yaml", formats.gzip_changed),
     data_kind("npy", "x.npy", "npy.yaml", formats.npy_changed, share=1.5),
     data_kind("npy, targets", "y.npy", "npy.yaml", formats.npy_changed, "-", share=0.5),
@@ -260,6 +277,9 @@ KINDS = (
             ("jpg", mutations.changed),
             ("gif", mutations.changed),
             ("bmp", mutations.changed),
+            ("webp", mutations.changed),
+            ("tif", mutations.changed),
+            ("ppm", mutations.changed),
         )
     ),
 )
@@ -305,6 +325,7 @@ def files() -> dict[str, bytes]:
             1,
             more="  scale: standardize\n",
         ),
+        "wide.yaml": config_of("{type: csv, path: wide.csv, target: kind}"),
         "packed.yaml": config_of("{type: csv, path: packed.csv.gz, target: kind}"),
         "npy.yaml": config_of("{type: npy, path: x.npy, targets: y.npy}"),
         "npz.yaml": config_of("{type: npz, path: all.npz}"),
@@ -312,9 +333,10 @@ def files() -> dict[str, bytes]:
         "idx.yaml": config_of("{type: idx, inputs: images-ubyte, targets: labels-ubyte}", flat=True),
         "idxgz.yaml": config_of("{type: idx, inputs: images-ubyte.gz, targets: labels-ubyte}", flat=True),
         "parquet.yaml": config_of("{type: parquet, path: table.parquet, target: kind, missing: median}"),
-        **{f"{e}.yaml": config_of(f"{{type: images, path: {e}}}", flat=True) for e in ("png", "jpg", "gif", "bmp")},
+        **{f"{e}.yaml": config_of(f"{{type: images, path: {e}}}", flat=True) for e in PICTURES},
     }
     binary = {
+        "wide.csv": TREES.encode("utf-16"),
         "packed.csv.gz": gzip.compress(TREES.encode(), mtime=0),
         "x.npy": npy(x),
         "y.npy": npy(y),
@@ -335,7 +357,7 @@ def pictures() -> dict[str, bytes]:
     from PIL import Image
 
     rng, found = np.random.default_rng(0), {}
-    for ending, name in {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "bmp": "BMP"}.items():
+    for ending, name in PICTURES.items():
         for label in "ab":
             for i in range(3):
                 file = io.BytesIO()
