@@ -50,8 +50,10 @@ def _content(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise _unreadable(path, "there is no such file", _suggestion(path)) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
+    except (OSError, ValueError) as error:
+        reason = "its name holds a NUL" if "\0" in str(path) else str(error)
+        if isinstance(error, OSError) and error.errno:
+            reason = os.strerror(error.errno).lower()
         raise _unreadable(path, f"the file cannot be read: {reason}", "") from None
     if len(content) > MAX_BYTES:
         raise Failure(Problem("the file is larger than 1 MiB", "too-large", file=str(path), help=ELSEWHERE))

@@ -250,7 +250,7 @@ def test_what_is_not_a_regular_file(tmp_path: Path, kind: str) -> None:
     message = {
         "folder": "this is a folder, not a file",
         "below a file": "there is no such file",
-        "zero in the name": "the file cannot be read: embedded null byte",
+        "zero in the name": "the file cannot be read: its name holds a NUL",
         "long name": "the file cannot be read: file name too long",
     }.get(kind, "this is a pipe or a device, not a file")
     with pytest.raises(Failure) as caught:

@@ -81,7 +81,7 @@ def dates(rng: np.random.Generator) -> bytes:
     """Bicycles hired a day at stations of a town, over three years: season, week and growth."""
     n = 4000
     days = np.sort(rng.integers(0, 1096, n))
-    date = np.datetime64("2021-01-01") + days
+    date = np.datetime64("2021-01-01") + days.astype("timedelta64[D]")
     temperature = (11 - 11 * np.cos(2 * np.pi * (days - 20) / 365.25) + rng.normal(0, 4, n)).round(1)
     weather = picked(rng, ["sunny", "cloudy", "rain", "snow"], n, [0.4, 0.35, 0.2, 0.05])
     station = picked(rng, ["harbour", "university", "market", "station", "park"], n)

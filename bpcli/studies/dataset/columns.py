@@ -241,7 +241,7 @@ def date_inputs(days: Array, part: DatePart) -> list[Array]:
     if part == "season":
         date = np.where(np.isnan(days), 0.0, np.floor(days)).astype(np.int64).astype("datetime64[D]")
         year = date.astype("datetime64[Y]")
-        first, last = (day.astype("datetime64[D]").astype(np.float64) for day in (year, year + 1))
+        first, last = (day.astype("datetime64[D]").astype(np.float64) for day in (year, year + np.timedelta64(1, "Y")))
         turn = (days - first) / (last - first)
     elif part == "weekday_cycle":
         turn = date_part(days, "weekday") / 7

@@ -112,8 +112,9 @@ BAD_CELLS = {
     "declared boolean": ("a,y\n" + "yes,1\nno,2\n" * 150 + "maybe,1\n", {"columns": {"a": "boolean"}},
                          "column `a`: `maybe` is neither yes nor no", 302),
     "date": ("a,y\n2024-01-01,1\n2024-01-02,2\nsoon,3\n", {}, "column `a`: `soon` is not a date", 4),
-    "two forms of dates": ("a,y\n2024-01-01,1\n2024-01-02,2\n31.01.2024,3\n", {},
-                           "column `a`: dates are written in two formats here: `2024-01-01` and `31.01.2024`", 4),
+    "two forms of dates": (
+        "a,y\n2024-01-01,1\n2024-01-02,2\n31.01.2024,3\n", {},
+        "column `a`: dates are written in two formats here: `2024-01-01` (line 2) and `31.01.2024`", 4),
     "no such day": ("a,y\n2024-01-01,1\n2023-02-29,2\n", {}, "column `a`: `2023-02-29` is not a date", 3),
     "missing date": ("a,y\n2024-01-01,1\n,2\n", {}, "column `a` has no value here (an empty cell)", 3),
     "missing text": ("a,y\nred,1\n?,2\nblue,1\nNA,2\n,1\n", {}, "column `a` has no value here (an empty cell)", 6),

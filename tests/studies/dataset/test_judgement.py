@@ -209,7 +209,7 @@ def random_column(rng: np.random.Generator, n: int) -> list[str]:
     if kind == 10:
         return [("yes", "no")[v] for v in rng.integers(0, 2, n)]
     if kind == 11:
-        return [str(np.datetime64("2020-01-01") + int(v)) for v in rng.integers(0, 900, n)]
+        return [str(np.datetime64("2020-01-01") + np.timedelta64(int(v), "D")) for v in rng.integers(0, 900, n)]
     if kind == 12:
         return [str(v) for v in rng.integers(0, 100, n)]  # 99 among them stands for itself
     return ["" if rng.random() < 0.2 else f"{v:.1f}" for v in rng.normal(0, 1, n)]

@@ -125,7 +125,7 @@ TABLES = {
     "zip": Meant(zips, "rent", ("zip     text    8 categories  one-hot",), metric="r2", least=0.99),
     "zip without zeros": Meant(lambda c: zips(c, zeros=False), "rent", ("zip: {kind: text}",), metric="r2", least=0.99),
     "late": Meant(late, "y", ("invoice  text",), metric="accuracy", least=0.99),
-    "nil": Meant(nil, "y", ("x       number  0 to 0.99       1.7 %  standardized",), metric="accuracy"),
+    "nil": Meant(nil, "y", ("no value: nil; standardized", "0 to 0.99",), metric="accuracy"),
     "label": Meant(label, "kind", ("180 rows", "20 rows are left out"), metric="accuracy"),
     "visits": Meant(visits, "ill", ("split: {group: patient_id}",), metric="accuracy", most=0.75,
                     options=("--set", "data.split={group: patient_id}")),
