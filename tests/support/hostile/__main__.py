@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from hostile.judge import SECONDS, Folder, inside, judge
-from hostile.kinds import KINDS, Kind, case, make_folder, put
+from hostile.kinds import KINDS, Kind, case, put
+from hostile.valid import make_folder
 
 MEMORY = 1536 << 20  # bytes of address space that a command may have
 AT_A_TIME = 400  # cases of one process

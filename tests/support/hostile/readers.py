@@ -22,7 +22,7 @@ from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.mistakes.claims import read_claims
 from bpcli.studies.run import model, modelfile
 from bpcli.studies.trace.golden import _read_golden
-from hostile import formats, kinds, mutations
+from hostile import formats, mutations, valid
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def _table(**settings: Any) -> Callable[[Path], object]:
 
 
 def _of(name: str) -> Callable[[Path], bytes]:
-    return lambda folder: kinds.files()[name]
+    return lambda folder: valid.files()[name]
 
 
 def _model(folder: Path) -> bytes:
     """The model of a training of three steps."""
-    made = kinds.make_folder(folder, ("trees.yaml",))
+    made = valid.make_folder(folder, ("trees.yaml",))
     return made.kept[folder / "run-trees/model.safetensors"]
 
 
@@ -89,7 +89,7 @@ def read_config(file: Path) -> object:
 
 
 def read_set(file: Path) -> object:
-    return validate(Experiment, apply_sets(parse(kinds.CONFIG, "trees.yaml"), [text_of(file)], Experiment))
+    return validate(Experiment, apply_sets(parse(valid.CONFIG, "trees.yaml"), [text_of(file)], Experiment))
 
 
 SUM = b"sum(u<U, v<V, where((h - u) % s == 0, pad(dy[n, (h - u) // s, ...], -1) ** 2, 0)) - max(k<K, x[n,k])"
