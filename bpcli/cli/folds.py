@@ -16,7 +16,7 @@ def cross_validate(
     quiet: bool,
 ) -> None:
     """Runs a cross-validation, begun (with a config) or gone on with."""
-    from bpcli.records.training import Exit, FoldRow
+    from bpcli.records.training import Exit, FoldRow, Problem
     from bpcli.render.console import say, show, show_json, show_path, show_problems, waiting
     from bpcli.render.evaluation.cross_validate import fold_line, fold_status, folds_closing, table_of
     from bpcli.render.json_text import dumps
@@ -33,9 +33,11 @@ def cross_validate(
         if not quiet:
             say(fold_line(row, study.count))
 
-    with fold_status(quiet) as callbacks:
+    shown: list[Problem] = []
+    with fold_status(quiet, shown) as callbacks:
         report = study.run(callbacks, on_fold_end)
-    show_problems([*report.warnings, *([report.problem] if report.problem is not None else [])])
+    unshown = (w for w in report.warnings if w not in shown)
+    show_problems([*unshown, *([report.problem] if report.problem is not None else [])])
     if json:
         show_json(dumps(report))
     elif quiet:

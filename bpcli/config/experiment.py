@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -47,6 +47,45 @@ class StopWhen(Settings):
         return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
 
 
+INTERVAL = re.compile(r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(s|min|m|h)|([0-9]{1,9}) ?(epoch|step)s?)")
+"""A time, or a number of epochs or steps."""
+UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600}
+"""Seconds of a unit of time."""
+
+
+class Checkpoint(Settings):
+    """How often the state of a training is written down, and how many of these states are kept."""
+
+    every: str = Field(
+        "30s",
+        description="a time (30s, 5min, 1h), or a number of epochs or steps: 1 epoch, 1000 steps",
+        json_schema_extra={"pattern": f"^({INTERVAL.pattern})$"},
+    )
+    keep: int = Field(2, ge=1, description="how many of the newest stay")
+
+    @field_validator("every", mode="before")
+    @classmethod
+    def _every(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise PydanticCustomError("interval", "a number of what? write 30s, 5min, 1h, 1 epoch or 1000 steps")
+        if isinstance(value, str):
+            found = INTERVAL.fullmatch(value)
+            if found is None:
+                raise PydanticCustomError("interval", "no interval: write 30s, 5min, 1h, 1 epoch or 1000 steps")
+            if not float(found[1] or found[3]):
+                raise PydanticCustomError("interval", "an interval is more than 0: 30s, 1 epoch or 1000 steps")
+        return value
+
+    @property
+    def interval(self) -> tuple[float, Literal["seconds", "epochs", "steps"]]:
+        """How many of which unit are between two checkpoints."""
+        found = INTERVAL.fullmatch(self.every)
+        assert found is not None
+        if found[2]:
+            return float(found[1]) * UNITS[found[2]], "seconds"
+        return int(found[3]), "epochs" if found[4] == "epoch" else "steps"
+
+
 class Training(Settings):
     """How long, in what batches, judged by what."""
 
@@ -59,6 +98,9 @@ class Training(Settings):
     )
     early_stopping: EarlyStopping | None = Field(None, description="ends training when a metric stops improving")
     stop_when: StopWhen | None = Field(None, description="ends training when a metric reaches its goal")
+    checkpoint: Checkpoint = Field(
+        Checkpoint(), description="how often a state is written from which training can go on, and how many are kept"
+    )
     watch: bool = Field(
         False,
         description="whether each layer's gradient, update, dead and saturated share are measured once an epoch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bpcli.records.training import EpochRow, TrainReport
+from bpcli.records.training import EpochRow, Problem, TrainReport
 
 
 class Callback:
@@ -17,6 +17,7 @@ class Callback:
             on_batch_end            after every step
             on_checkpoint           after every checkpoint: between steps, and the last one when the model is written
             on_epoch_end            after the last step of an epoch
+            on_warning              whenever something has gone wrong that does not end the training
         on_train_end                once, whatever happened, where on_train_begin had come to its end
 
     A run that goes on begins with `on_train_begin`, in the middle of an epoch where it was stopped there; for one that
@@ -41,6 +42,9 @@ class Callback:
 
     def on_checkpoint(self, state: Any, file: Path) -> None:
         """Is called after a checkpoint was written to `file`."""
+
+    def on_warning(self, state: Any, problem: Problem) -> None:
+        """Is called when something has gone wrong that does not end the training: a checkpoint cannot be written."""
 
     def on_train_end(self, state: Any, report: TrainReport | None) -> None:
         """Is called after the model was written; `report` is None where an exception ended the training. Every callback

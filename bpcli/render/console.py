@@ -157,7 +157,11 @@ def text_line(text: str, style: str = "") -> Text:
 
 def show_problems(problems: Sequence[Problem]) -> None:
     """Prints problems on stderr, apart by empty lines."""
-    err = console(sys.stderr)
+    print_problems(console(sys.stderr), problems)
+
+
+def print_problems(err: Console, problems: Sequence[Problem]) -> None:
+    """Prints problems on a console, apart by empty lines; above what is drawn there over and over."""
     for i, problem in enumerate(problems):
         if i:
             err.print()

@@ -15,6 +15,7 @@ from bpcli.engine.augment import Augmenter
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.setup import set_up
 
 CONFIG = """\
@@ -81,7 +82,7 @@ def test_a_run_that_goes_on_draws_what_it_would_have_drawn(pictures: Lab, monkey
 
         def limited(rows: np.ndarray) -> None:
             if training.state.progress.step == step:
-                training.checkpointer.save()
+                Checkpointer(training.state).save()
                 raise Stop
             honest(rows)
 

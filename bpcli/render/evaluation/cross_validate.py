@@ -10,14 +10,25 @@ from rich.text import Text
 
 from bpcli.family import Callback
 from bpcli.records.printable import shell_word
-from bpcli.records.training import EpochRow, FoldRow, FoldsReport
-from bpcli.render.console import can_redraw, clipped, console, table
+from bpcli.records.training import EpochRow, FoldRow, FoldsReport, Problem
+from bpcli.render.console import can_redraw, clipped, console, show_problems, table
 from bpcli.render.numbers import duration, short
 from bpcli.studies.run.state import TrainingState
 
 LINE_FIGURES = ("loss", "accuracy", "f1", "r2", "rmse")
 """Figures that stand in the line of a fold, as far as it has them; all are in the table."""
 MAX_FOLD_COLUMNS = 10  # folds that have columns of their own
+
+
+class _FoldWarnings(Callback):
+    """Shows what goes wrong on the way, and remembers it in a list."""
+
+    def __init__(self, shown: list[Problem]) -> None:
+        self._shown = shown
+
+    def on_warning(self, state: TrainingState, problem: Problem) -> None:
+        show_problems([problem])
+        self._shown.append(problem)
 
 
 class _FoldStatus(Callback):
@@ -31,14 +42,16 @@ class _FoldStatus(Callback):
 
 
 @contextmanager
-def fold_status(quiet: bool) -> Iterator[Callable[[int, int], list[Callback]]]:
-    """Gives what makes the callbacks of a fold, by its number and how many there are: one that says on the terminal how
-    far it is; none where it is to be quiet, or no terminal."""
+def fold_status(quiet: bool, shown: list[Problem]) -> Iterator[Callable[[int, int], list[Callback]]]:
+    """Gives what makes the callbacks of a fold, by its number and how many there are: one that shows what goes wrong,
+    and adds it to what is `shown`; and one that says on the terminal how far it is, unless it is to be quiet, or there
+    is no terminal."""
+    warnings = _FoldWarnings(shown)
     if quiet or not can_redraw(sys.stderr):
-        yield lambda number, of: []
+        yield lambda number, of: [warnings]
         return
     with console(sys.stderr).status("training", spinner="line") as status:
-        yield lambda number, of: [_FoldStatus(status, number, of)]
+        yield lambda number, of: [warnings, _FoldStatus(status, number, of)]
 
 
 def fold_line(row: FoldRow, count: int) -> str:

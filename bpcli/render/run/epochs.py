@@ -10,8 +10,8 @@ from rich.text import Text
 
 from bpcli.family import Callback
 from bpcli.records.printable import shell_word
-from bpcli.records.training import WATCH_PREFIX, EpochRow, TrainReport
-from bpcli.render.console import can_redraw, console, write_to
+from bpcli.records.training import WATCH_PREFIX, EpochRow, Problem, TrainReport
+from bpcli.render.console import can_redraw, console, print_problems, show_problems, write_to
 from bpcli.render.numbers import duration, percent, seconds, short
 from bpcli.render.run.layer_stats import TableColumn, layer_stats_table, watch_cell, watch_columns
 from bpcli.studies.run.state import TrainingState
@@ -51,11 +51,18 @@ def cell(row: EpochRow, key: str) -> str:
 
 
 def epoch_table(quiet: bool) -> list[Callback]:
-    """Returns what shows the epochs on stderr, as suits it; nothing where it is to be quiet."""
-    return [] if quiet else [LiveTable() if can_redraw(sys.stderr) else EpochLines()]
+    """Returns what shows the epochs on stderr, as suits it; warnings alone where it is to be quiet."""
+    return [Warnings() if quiet else LiveTable() if can_redraw(sys.stderr) else EpochLines()]
 
 
-class EpochLines(Callback):
+class Warnings(Callback):
+    """Shows what goes wrong on the way."""
+
+    def on_warning(self, state: TrainingState, problem: Problem) -> None:
+        show_problems([problem])
+
+
+class EpochLines(Warnings):
     """One plain line for each epoch, names beside the numbers."""
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -107,6 +114,10 @@ class LiveTable(Callback):
             self._progress.reset(self._task, description=self._running(row.epoch), loss="")
         if time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._draw()
+
+    def on_warning(self, state: TrainingState, problem: Problem) -> None:
+        self._draw()
+        print_problems(self._console, [problem])
 
     def on_train_end(self, state: TrainingState, report: TrainReport | None) -> None:
         """Takes the bar away, if there is one."""

@@ -51,9 +51,9 @@ class CrossValidation:
             RunFolder(self.folder).remove_temporaries()
             for number in range(1, self.count + 1):
                 trainer = self._trainer(number, callbacks(number, self.count))
-                known = {w.text for w in self.warnings}
-                self.warnings = (*self.warnings, *(w for w in trainer.warnings if w.text not in known))
+                self._add_warnings(trainer.warnings)
                 report = trainer.run()
+                self._add_warnings(report.warnings)
                 if report.stopped in ("signal", "diverged"):
                     return self._report(report, rows, number)
                 rows.append(_evaluated(number, report, trainer.state.setup))
@@ -61,6 +61,10 @@ class CrossValidation:
             return self._report(None, rows, 0)
         finally:
             lock.release()
+
+    def _add_warnings(self, warnings: Iterable[Problem]) -> None:
+        known = {w.text for w in self.warnings}
+        self.warnings = (*self.warnings, *(w for w in warnings if w.text not in known))
 
     def _trainer(self, number: int, callbacks: Iterable[Callback]) -> Trainer:
         folder = self.folder / f"fold-{number}"

@@ -13,11 +13,13 @@ from bpcli.studies.run.state import TrainingState
 
 
 class MetricsFile(Callback):
-    """Appends each epoch to metrics.jsonl. Raises Failure where it cannot be written."""
+    """Writes each epoch to metrics.jsonl, and those that could not be written before. Raises Failure where
+    it cannot be written."""
 
     def on_epoch_end(self, state: TrainingState, row: EpochRow) -> None:
-        state.folder.append_epoch(row)
+        state.folder.log_epochs(state.history)
 
 
 DEFAULT_CALLBACKS: tuple[Callable[[], Callback], ...] = (MetricsFile,)
-"""What makes the callbacks that every training has, before those it is given."""
+"""What makes the callbacks that every training has, before those it is given. Where one cannot write, training goes on:
+it is warned, and what they do at the end of an epoch is left out while the disk rests (see `Retry`)."""

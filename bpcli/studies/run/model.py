@@ -13,7 +13,7 @@ from bpcli.config.experiment import Experiment
 from bpcli.config.validate import error_line, first_error
 from bpcli.engine.network_plan import NetworkPlan, largest_layer, network_bytes, plan_network, slot_bytes
 from bpcli.engine.objective import Objective, loss_slots
-from bpcli.engine.state import prefixed, restore
+from bpcli.engine.state import network_state, restore
 from bpcli.family import Array, ClassMismatchError, Loss, ShapeError
 from bpcli.numeric.free_memory import available_bytes
 from bpcli.numeric.shapes import in_bytes
@@ -56,10 +56,12 @@ def dump(experiment: Experiment) -> dict[str, Any]:
 
 
 def save(
-    path: Path, experiment: Experiment, preprocessor: Preprocessor, objective: Objective, record: Mapping[str, Any]
-) -> None:
-    """Writes the self-contained model file. Raises Failure where it cannot be written."""
-    tensors = {**_weights(objective), **preprocessor.tensors()}
+    path: Path, experiment: Experiment, preprocessor: Preprocessor, network_plan: NetworkPlan,
+    weights: Mapping[str, Array], record: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Writes the self-contained model file, of weights as `network_state` gives them. Raises Failure where it cannot be
+    written."""
+    tensors = {**_by_path(network_plan, weights), **preprocessor.tensors()}
     meta = {"kind": KIND, "experiment": dump(experiment), "rules": preprocessor.to_meta(), "record": dict(record)}
     modelfile.write(path, tensors, meta)
 
@@ -112,8 +114,9 @@ def load(path: Path) -> Model:
         raise _damaged(file, issues[0].text)
     rows = _rows_that_fit(file, network_plan, loss, np.dtype(experiment.dtype).itemsize)
     objective = Objective(network_plan, loss, rows, np.dtype(experiment.dtype), experiment.seed)
-    restore(_weights(objective), tensors)
-    return Model(file, experiment, preprocessor, network_plan, objective, record, changed_files(trained_with))
+    restore(_by_path(network_plan, network_state(objective.network)), tensors)
+    warnings = (*changed_files(trained_with), *_unfinished(path, trained_with, record))
+    return Model(file, experiment, preprocessor, network_plan, objective, record, warnings)
 
 
 def _rows_that_fit(file: Path, network_plan: NetworkPlan, loss: Loss, width: int) -> int:
@@ -136,9 +139,19 @@ def _rows_that_fit(file: Path, network_plan: NetworkPlan, loss: Loss, width: int
     return rows
 
 
-def _weights(objective: Objective) -> dict[str, Array]:
-    """Returns views of all parameters, by their paths, and of all running statistics, `state.<path>`."""
-    return {**objective.network.parameters(), **prefixed("state", objective.network.states)}
+def _unfinished(path: Path, run: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Returns a warning where the training goes on, or was killed: by the record of the run, or of the model itself."""
+    if "running" not in (run.get("status"), record.get("stopped")):
+        return ()
+    text = f"its training has not come to its end: this is the model of epoch {record.get('epoch', '?')}"
+    help = f"if it was killed, `bpcli train --resume {shell_word(path)}` goes on" if path.is_dir() else ""
+    return (Problem(f"{path}: {text}", code="unfinished", help=help, level="warning"),)
+
+
+def _by_path(network_plan: NetworkPlan, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns views of all parameters, by their paths, and all running statistics, `state.<path>`."""
+    parameters = {e.path: weights["theta"][e.where].reshape(e.shape) for e in network_plan.layout}
+    return parameters | {name: a for name, a in weights.items() if name != "theta"}
 
 
 def _check_finite(file: Path, tensors: Mapping[str, Array]) -> None:

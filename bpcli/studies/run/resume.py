@@ -1,23 +1,20 @@
 """Beginning a training, and going on with one."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bpcli.config.dump import dump as dump_yaml
 from bpcli.family import Callback
-from bpcli.records.printable import printable
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, files_record, missing_callbacks, name_needed_files
-from bpcli.studies.run import model, runfolder
+from bpcli.studies.run import runfolder
 from bpcli.studies.run.fingerprints import fingerprint
 from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.checkpointer import load_checkpoint
 from bpcli.studies.run.saving.environment import other_environment
-from bpcli.studies.run.saving.new_folder import create_run
+from bpcli.studies.run.saving.new_folder import create_run, run_files
 from bpcli.studies.run.setup import Setup, set_up
 from bpcli.studies.run.state import TrainingState
 from bpcli.studies.run.trainer import Trainer
@@ -41,15 +38,8 @@ def start(setup: Setup, out: Path | None = None, callbacks: Iterable[Callback] =
         "data": (setup.fingerprints.of if setup.fingerprints else fingerprint)(setup.prepared.files),
         **files_record(),
     }
-    root = printable(str(record["root"]))
-    head = f"# Every setting of this run, defaults and --set included.\n# Paths are relative to {root}\n"
-    files = {
-        "config.yaml": config,
-        "config.resolved.yaml": (head + dump_yaml(model.dump(experiment))).encode(),
-        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace"),
-    }
-    with create_run(experiment.name, out, files) as (folder, lock):
-        trainer = Trainer(TrainingState(setup, folder), callbacks, lock)
+    with create_run(experiment.name, out, run_files(setup, record)) as (folder, lock):
+        trainer = Trainer(TrainingState(setup, folder), callbacks, lock, record)
         trainer.warnings = (*trainer.warnings, *warnings)
         return trainer
 
@@ -86,7 +76,8 @@ def _resumed(
     setup = reopen(folder, record, sets)
     warnings = (*warnings, *setup.check_used_parts())
     state = TrainingState(setup, folder, int(record.get("steps", 0)) or None)
-    trainer = Trainer(state, callbacks, lock)
+    record |= {"sets": [*record.get("sets", ()), *sets]}
+    trainer = Trainer(state, callbacks, lock, record)
     if tensors:
         load_checkpoint(state, tensors, meta)
     else:
@@ -98,7 +89,7 @@ def _resumed(
     if not trainer.finished:
         folder.tidy()
         folder.write_epochs(state.history)
-        folder.write_record(record | {"status": "running", "sets": [*record.get("sets", ()), *sets]})
+        folder.write_record(record | {"status": "running"})
         warnings = (*warnings, *_beyond_schedule(state), *other_environment(record), *changed_files(record))
         warnings = (*warnings, *missing_callbacks(record))
     trainer.warnings = (*trainer.warnings, *warnings)

@@ -21,14 +21,13 @@ from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
-from bpcli.studies.run.atomic import atomic_text, make_folder, unwritable
+from bpcli.studies.run.atomic import atomic_text, make_folder, sync_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME
 from bpcli.studies.run.saving.environment import environment
 from bpcli.studies.run.saving.non_finite import MAY_BE_NON_FINITE, with_non_finite, without_non_finite
 from bpcli.studies.run.saving.stored import RunRecord, epoch_row, read_record
 
-CHECKPOINTS_KEPT = 2  # the newest files
 CHECKPOINTS = "checkpoints"
 CONFIGS = ("config.yaml", "config.resolved.yaml")
 RECORDS = ("run.json", "folds.json")
@@ -42,7 +41,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model, self.config = path / "model.safetensors", path / "config.yaml"
-        self.metrics, self.checkpoints = path / "metrics.jsonl", path / "checkpoints"
+        self.metrics, self.checkpoints = path / "metrics.jsonl", path / CHECKPOINTS
+        self._lines, self._bytes = 0, 0  # of metrics.jsonl, as far as this process has written it; -1: unknown
 
     def record(self) -> dict[str, Any]:
         """Returns what run.json says. Raises Failure where this is not a run folder."""
@@ -67,7 +67,7 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Writes run.json. Raises Failure where it cannot be written."""
-        atomic_text(self.path / "run.json", json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n")
+        atomic_text(self.path / "run.json", record_text(record))
 
     def epochs(self) -> list[EpochRow]:
         """Returns the lines of metrics.jsonl; a last line that was cut off is left out."""
@@ -84,25 +84,40 @@ class RunFolder:
         return found
 
     def write_epochs(self, rows: Sequence[EpochRow]) -> None:
-        """Writes metrics.jsonl anew, with these rows alone (after a resume)."""
-        atomic_text(self.metrics, "".join(_to_line(r) for r in rows))
+        """Writes metrics.jsonl anew, with these rows alone. Raises Failure where it cannot be written."""
+        text = "".join(_to_line(r) for r in rows)
+        atomic_text(self.metrics, text)
+        self._lines, self._bytes = len(rows), len(text)
 
-    def append_epoch(self, row: EpochRow) -> None:
-        """Appends a line to metrics.jsonl. Raises Failure where it cannot be written."""
+    def log_epochs(self, rows: Sequence[EpochRow]) -> None:
+        """Writes into metrics.jsonl what it lacks of these rows: appends it, or writes all anew where an earlier
+        attempt failed, or somebody else changed the file. Raises Failure where it cannot be written."""
+        if self._lines == len(rows):
+            return
+        known, self._bytes = self._bytes, -1
+        new = "".join(_to_line(rows[i]) for i in range(self._lines, len(rows))).encode()
         try:
-            with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(_to_line(row))
+            with open(self.metrics, "ab") as file:
+                as_left = file.tell() == known
+                if as_left:
+                    file.write(new)
+            if known == 0:
+                sync_folder(self.path)
         except OSError as error:
             raise unwritable(self.metrics, error) from None
+        if as_left:
+            self._lines, self._bytes = len(rows), known + len(new)
+        else:
+            self.write_epochs(rows)
 
-    def save_checkpoint(self, step: int, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> Path:
+    def save_checkpoint(self, step: int, tensors: Mapping[str, Array], meta: Mapping[str, Any], keep: int = 2) -> Path:
         """Writes the checkpoint of a step, after the lines of metrics.jsonl that belong to it, and removes all but the
-        newest (those of later steps too: they are of a past that was given up). Returns its file."""
+        newest `keep` (those of later steps too: they are of a past that was given up). Returns its file."""
         _sync(self.metrics)
         written = self.checkpoints / f"step-{step:08d}.safetensors"
         modelfile.write(written, without_non_finite(tensors), meta)
         saved = self._saved()
-        kept = [file for file in saved if _step_of(file) <= step][:CHECKPOINTS_KEPT]
+        kept = [file for file in saved if _step_of(file) <= step][:keep]
         for file in saved:
             if file not in kept:
                 remove(file)
@@ -182,6 +197,11 @@ def _sync(file: Path) -> None:
             os.fsync(stream.fileno())
     except OSError as error:
         raise unwritable(file, error) from None
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """Returns the record of a run as it is written."""
+    return json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"
 
 
 def _to_line(row: EpochRow) -> str:

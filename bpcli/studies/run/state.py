@@ -127,6 +127,14 @@ class TrainingState:
         if found is not None:
             raise found
 
+    def best_so_far(self) -> tuple[int, dict[str, Array]]:
+        """Returns the epoch whose weights would be kept if training ended now (0: the first weights), and these
+        weights: of the best epoch where early stopping looks for one, else of the last that was completed."""
+        early = self.experiment.training.early_stopping
+        if early is not None and early.restore_best and self.best_weights:
+            return self.progress.best_epoch, self.best_weights
+        return self.progress.epoch, self.epoch_weights
+
     def new_accumulator(self) -> MetricAccumulator | None:
         """Returns what collects the metrics of the training rows in one epoch: where there is no validation, or early
         stopping, the goal or the schedule looks at one of them; else None."""

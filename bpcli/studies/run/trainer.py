@@ -3,9 +3,10 @@ improves any more, a number stops being one, or somebody asks it to stop."""
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,11 @@ from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem, TrainReport
-from bpcli.studies.custom.load import files_record_by_name, loaded_callbacks, with_options
-from bpcli.studies.run import model
+from bpcli.studies.custom.load import loaded_callbacks, with_options
 from bpcli.studies.run.callbacks import DEFAULT_CALLBACKS
 from bpcli.studies.run.early_stopping import EarlyStopper
 from bpcli.studies.run.lock import Lock
-from bpcli.studies.run.saving.checkpointer import Checkpointer
+from bpcli.studies.run.saving.saver import Saver
 from bpcli.studies.run.scoring import direction_of, evaluate_split
 from bpcli.studies.run.signals import StopSignals
 from bpcli.studies.run.state import EpochSums, TrainingState
@@ -35,15 +35,19 @@ class Trainer:
     that it had come to it before, with the weights of epoch `kept`."""
 
     def __init__(
-        self, state: TrainingState, callbacks: Iterable[Callback] = (), lock: Lock | None = None, *, saves: bool = True
+        self,
+        state: TrainingState,
+        callbacks: Iterable[Callback] = (),
+        lock: Lock | None = None,
+        record: Mapping[str, Any] | None = None,
     ) -> None:
-        """`lock` is released when `run` ends. One that does not save leaves nothing but the weights in memory, calls no
-        callbacks but those it is given, and never touches its folder."""
-        self.state, self.lock, self.saves = state, lock, saves
-        self._default = tuple(make() for make in DEFAULT_CALLBACKS) if saves else ()
-        own = [make() for make in loaded_callbacks()] if saves else []
+        """`lock` is released when `run` ends; `record` is what run.json says. A training without one leaves nothing but
+        the weights in memory, calls no callbacks but those it is given, and never touches its folder."""
+        self.state, self.lock = state, lock
+        self.saver = None if record is None else Saver(state, record, self.warn)
+        self._default = tuple(make() for make in DEFAULT_CALLBACKS) if self.saver is not None else ()
+        own = [make() for make in loaded_callbacks()] if self.saver is not None else []
         self.callbacks: Sequence[Callback] = (*self._default, *callbacks, *own)
-        self.checkpointer = Checkpointer(state)
         early = state.experiment.training.early_stopping
         self.early_stopper = None if early is None else EarlyStopper(early, state)
         self.warnings: tuple[Problem, ...] = state.setup.warnings
@@ -59,6 +63,8 @@ class Trainer:
             if self.finished:
                 stopped, reason = self.over() or ("epochs", "")
                 return self._report(stopped, f"this run was finished before: {reason}", None, self.kept)
+            if self.saver is not None:
+                self.saver.save_first_checkpoint()
             for callback in self.callbacks:
                 self._call(callback, callback.on_train_begin)
                 self._begun.append(callback)
@@ -95,15 +101,17 @@ class Trainer:
         with np.errstate(all="ignore"):  # what overflows is found by the step, and named
             while p.batch < s.steps_per_epoch:
                 self._step(order[p.batch * s.batch_size : (p.batch + 1) * s.batch_size])
-                if self._signals.number or (self.saves and self.checkpointer.due):
+                if self._signals.number or (self.saver is not None and self.saver.due):
                     s.check_memory()
                     p.sums.seconds += time.perf_counter() - began
                     if self._signals.number:
                         return False
-                    self._on_checkpoint(self.checkpointer.save())
+                    self._checkpoint()
                     began = time.perf_counter()
             p.sums.seconds += time.perf_counter() - began
             self._close_epoch()
+        if self.saver is not None and self.saver.due_after_epoch:
+            self._checkpoint()
         return True
 
     def _step(self, rows: Array) -> None:
@@ -151,6 +159,8 @@ class Trainer:
         p.sums, s.train_metrics = EpochSums(), s.new_accumulator()
         s.history.append(row)
         s.epoch_weights = snapshot(network_state(s.objective.network))
+        if self.saver is not None:
+            self.saver.save_first_model()
         for callback in self.callbacks:
             self._call(callback, callback.on_epoch_end, row)
 
@@ -179,49 +189,56 @@ class Trainer:
                 return "converged", f"converged: {p.ended}"
         return ("epochs", f"all {training.epochs} epochs are done") if p.epoch >= training.epochs else None
 
+    def warn(self, problem: Problem) -> None:
+        """Adds a warning to the report, and hands it to the callbacks at once."""
+        self.warnings = (*self.warnings, problem)
+        for callback in self._begun:
+            self._call(callback, callback.on_warning, problem, saved=True)
+
+    def _checkpoint(self) -> None:
+        """Writes a checkpoint, if it can be written."""
+        assert self.saver is not None
+        if (file := self.saver.save()) is not None:
+            self._on_checkpoint(file)
+
     def _on_checkpoint(self, file: Path) -> None:
         for callback in self.callbacks:
             self._call(callback, callback.on_checkpoint, file)
 
     def _call(self, callback: Callback, hook: Callable[..., None], *figures: object, saved: bool = False) -> None:
         """Calls a hook of a callback. Where it raises, what was trained until then is kept in a checkpoint, unless that
-        is `saved`, or a callback raises that every training has: a checkpoint stands for lines that it wrote."""
+        is `saved`; one that every training has may fail to write."""
         try:
-            hook(self.state, *figures)
+            if self.saver is not None and callback in self._default:
+                self.saver.log(lambda: hook(self.state, *figures))
+            else:
+                hook(self.state, *figures)
         except Exception as error:
-            if not self.saves:
+            if self.saver is None:
                 raise
             with suppress(Failure):  # of a full disk, where the hook's own error says more
-                if self.state.progress.step and not saved and callback not in self._default:
-                    self.checkpointer.save()
+                if self.state.progress.step and not saved:
+                    self.saver.checkpoint()
             command = f"bpcli train --resume {shell_word(self.state.folder.path)}"
             again = " ".join(filter(None, (command, with_options())))
             error.add_note(f"what was trained until then is kept: mend it and type {again}")
             raise
 
     def _finish(self, stopped: str, reason: str, problem: Problem | None) -> TrainReport:
-        """Puts the best weights back, and writes the last checkpoint, the model and the record."""
-        s, p, early = self.state, self.state.progress, self.state.experiment.training.early_stopping
-        checkpoint = self.checkpointer.save() if self.saves and stopped != "diverged" else None
-        kept = p.epoch
-        if early is not None and early.restore_best and s.best_weights and stopped != "signal":
-            restore(network_state(s.objective.network), s.best_weights)
-            kept = p.best_epoch
-        if self.saves:
-            self._save(stopped, reason, kept)
+        """Writes the last checkpoint, the model and the record, and puts the best weights back."""
+        s, network = self.state, self.state.objective.network
+        kept, weights = (s.progress.epoch, network_state(network)) if stopped == "signal" else s.best_so_far()
+        checkpoint: Path | None = None
+        if self.saver is not None:
+            try:
+                checkpoint = self.saver.finish(stopped, reason, kept, weights)
+            except Failure as failure:
+                diverged = () if problem is None else (problem,)
+                raise Failure(*diverged, *failure.problems, exit=failure.exit) from None
+        restore(network_state(network), weights)
         if checkpoint is not None:
             self._on_checkpoint(checkpoint)
         return self._report(stopped, reason, problem, kept)
-
-    def _save(self, stopped: str, reason: str, kept: int) -> None:
-        """Writes the model, and into the record how it went."""
-        s, p = self.state, self.state.progress
-        last = next((r for r in s.history if r.epoch == kept), None)
-        figures = dict(last.metrics) if last else {}
-        meta = {"epoch": kept, "stopped": stopped, "metrics": figures, **files_record_by_name()}
-        model.save(s.folder.model, s.experiment, s.setup.prepared.preprocessor, s.objective, meta)
-        record = {"status": stopped, "reason": reason, "epochs": p.epoch, "kept": kept}
-        s.folder.write_record(s.folder.record() | record)
 
     def _report(self, stopped: str, reason: str, problem: Problem | None, kept: int) -> TrainReport:
         s = self.state

@@ -78,7 +78,7 @@ def run_fold(trial: Trial, number: int, cache: FoldCache, callbacks: Iterable[Ca
     """Trains a trial without fold `number` (from 1) and returns its scores on it. Nothing is written. Raises Failure
     where the experiment does not fit its data, StoppedBySignalError, and whatever a callback raises."""
     setup = cache.set_up(trial, number)
-    trainer = Trainer(TrainingState(setup, RunFolder(trial.root)), callbacks, saves=False)
+    trainer = Trainer(TrainingState(setup, RunFolder(trial.root)), callbacks)
     report = trainer.run()
     if report.stopped == "signal":
         raise StoppedBySignalError(report)

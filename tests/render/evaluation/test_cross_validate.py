@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bpcli.records.training import EpochRow, FoldRow, FoldsReport, Spread
+from bpcli.records.training import EpochRow, FoldRow, FoldsReport, Problem, Spread
 from bpcli.render.console import show
 from bpcli.render.evaluation.cross_validate import MAX_FOLD_COLUMNS, fold_line, fold_status, folds_closing, table_of
 
@@ -67,9 +67,13 @@ def test_the_last_lines_say_where_everything_is_or_how_to_go_on() -> None:
 def test_nothing_is_drawn_where_there_is_no_terminal_or_silence_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     for quiet, stream in ((True, Terminal()), (False, io.StringIO())):
         monkeypatch.setattr(sys, "stderr", stream)
-        with fold_status(quiet) as make:
-            assert make(1, 3) == []
-        assert stream.getvalue() == ""
+        shown: list[Problem] = []
+        with fold_status(quiet, shown) as make:
+            (callback,) = make(1, 3)
+            assert stream.getvalue() == ""
+            callback.on_warning(None, problem := Problem("the disk is full", level="warning"))
+        assert "the disk is full" in stream.getvalue()
+        assert shown == [problem]
 
 
 def test_a_terminal_shows_which_epoch_of_which_fold_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +82,8 @@ def test_a_terminal_shows_which_epoch_of_which_fold_runs(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stderr", terminal)
     state: Any = SimpleNamespace(experiment=SimpleNamespace(training=SimpleNamespace(epochs=60)))
     said: list[str] = []
-    with fold_status(False) as make:
-        (callback,) = make(2, 5)
+    with fold_status(False, []) as make:
+        _, callback = make(2, 5)
         monkeypatch.setattr(callback, "_status", SimpleNamespace(update=said.append))  # it draws in a thread
         callback.on_epoch_end(state, EpochRow(7, {}, 0, 0, 0, 1, 0.1, 1, 0.1))
     assert said == ["fold 2 of 5, epoch 7/60"]

@@ -11,7 +11,7 @@ from bpcli.family import Callback
 from bpcli.records.training import EpochRow, TrainReport
 from bpcli.studies.run import modelfile
 from bpcli.studies.run import resume as runs
-from bpcli.studies.run.saving import checkpointer
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.setup import set_up
 from bpcli.studies.run.state import TrainingState
 
@@ -44,7 +44,9 @@ class Recorder(Callback):
         assert modelfile.read(file)[1]["progress"]["step"] == state.progress.step
 
     def on_train_end(self, state: TrainingState, report: TrainReport | None) -> None:
-        assert state.folder.model.exists() == (report is not None)
+        if state.history:
+            stopped = modelfile.read(state.folder.model)[1]["record"]["stopped"]
+            assert stopped == (report.stopped if report is not None else "running")
         self.calls.append(f"{self.name} end {report.stopped if report is not None else None}")
 
 
@@ -82,7 +84,7 @@ def test_the_order_of_the_hooks(file: Path, tmp_path: Path, monkeypatch: pytest.
     runs.resume(tmp_path / "run", ("training.epochs=3",), [Recorder("a", calls)]).run()
     assert calls == ["a begin 4", "a batch 1", "a batch 2", "a epoch 3", "a step-00000006", "a end epochs"]
     calls.clear()
-    monkeypatch.setattr(checkpointer, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(Checkpointer, "due", True)
     runs.start(set_up(file, ["training.epochs=1"]), tmp_path / "often", [Recorder("a", calls)]).run()
     assert calls[1:-2] == ["a batch 1", "a step-00000001", "a batch 2", "a step-00000002", "a epoch 1"]
 
@@ -117,7 +119,7 @@ def test_who_raises_between_steps_loses_nothing(
     file: Path, tmp_path: Path, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights until then are in a checkpoint, and the run that goes on ends with those of one without a pause."""
-    monkeypatch.setattr(checkpointer, "CHECKPOINT_SECONDS", -1.0 if hook == "on_checkpoint" else 1e9)
+    monkeypatch.setattr(Checkpointer, "due", hook == "on_checkpoint")
     calls = 0
 
     def raise_late(*_: object) -> None:

@@ -88,7 +88,7 @@ def test_figures_that_are_no_numbers_are_null_and_come_back_as_nan(lab: Lab) -> 
     """Before the first epoch no figure is the best, nor has the schedule seen one."""
     trainer = start(set_up(lab.path / "trees.yaml", (PLATEAU,)), lab.path / "run")
     trainer.state.progress.sums.norm = math.inf
-    file = trainer.checkpointer.save()
+    file = Checkpointer(trainer.state).save()
     assert not re.search(rb"NaN|Infinity", file.read_bytes())
     assert modelfile.first_non_finite_tensor(modelfile.read(file)[0]) is None
     assert trainer.lock is not None

@@ -13,7 +13,7 @@ from bpcli.studies.run import modelfile
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run import trainer as train
 from bpcli.studies.run.runfolder import RunFolder
-from bpcli.studies.run.saving import checkpointer
+from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.setup import set_up
 
 ROWS = np.round(np.random.default_rng(2).normal(size=(30, 2)), 3)
@@ -82,11 +82,11 @@ def test_a_run_goes_on_as_if_nothing_had_happened(
         if steps == stop:
             raise StoppedError
         steps += 1
-        checkpointer.CHECKPOINT_SECONDS = 0.0 if steps == stop else 1e9  # saves after this step alone
+        Checkpointer.due = steps == stop  # type: ignore[assignment,method-assign]  # saves after this step alone
         honest(self, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpointer, "CHECKPOINT_SECONDS", 1e9)
+        patch.setattr(Checkpointer, "due", False)
         patch.setattr(train.Trainer, "_step", step)
         with pytest.raises(StoppedError):
             runs.start(set_up(file), tmp_path / "run").run()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bpcli.config.experiment import Training
 from bpcli.engine.step import FirstOrderStep
 from bpcli.records.training import EpochRow, Exit, Failure
 from bpcli.studies.run import lock as locking
@@ -117,8 +118,9 @@ def test_a_new_record_says_when_and_by_what_it_began(monkeypatch: pytest.MonkeyP
 def test_lines_are_read_back_as_they_were_written(folder: RunFolder) -> None:
     """What JSON has no word for is null, and of a figure nan again."""
     assert folder.epochs() == []
-    folder.append_epoch(ROW)
-    folder.append_epoch(replace(ROW, epoch=2, metrics={"train.loss": 0.25}, watch={}))
+    rows = [ROW, replace(ROW, epoch=2, metrics={"train.loss": 0.25}, watch={})]
+    folder.log_epochs(rows[:1])
+    folder.log_epochs(rows)
     line = json.loads(folder.metrics.read_text().splitlines()[0])
     assert (line["epoch"], line["train.loss"], line["validation.loss"]) == (1, 0.5, None)
     assert line["watch.dense_1.gradient"] == 0.5
@@ -132,10 +134,11 @@ def test_lines_are_read_back_as_they_were_written(folder: RunFolder) -> None:
 
 @pytest.mark.parametrize("bad", ["{", "3", '{"epoch": 2}', '{"colour": 1}'])
 def test_lines_end_where_one_is_damaged(bad: str, folder: RunFolder) -> None:
-    folder.append_epoch(replace(ROW, metrics={}))
+    folder.log_epochs([replace(ROW, metrics={})])
     with folder.metrics.open("a") as file:
         file.write(bad + "\n")
-    folder.append_epoch(replace(ROW, epoch=2, metrics={}))
+    with folder.metrics.open("a") as file:
+        file.write(json.dumps({"epoch": 2}) + "\n")
     assert [row.epoch for row in folder.epochs()] == [1]
 
 
@@ -206,8 +209,9 @@ def test_a_checkpoint_is_due_half_a_minute_after_the_last(monkeypatch: pytest.Mo
     progress = Progress()
     saved: list[int] = []
 
-    folder = SimpleNamespace(save_checkpoint=lambda step, tensors, meta: saved.append(step))
-    state: Any = SimpleNamespace(train_step=None, train_metrics=None, best_weights={}, progress=progress, folder=folder)
+    folder = SimpleNamespace(save_checkpoint=lambda step, tensors, meta, keep: saved.append(step))
+    state: Any = SimpleNamespace(train_step=None, train_metrics=None, best_weights={}, progress=progress, folder=folder,
+                                 experiment=SimpleNamespace(training=Training()))  # fmt: skip
     checkpointer = Checkpointer(state)
     for after, due in ((0.0, False), (30.0, False), (30.5, True)):
         now = 1000.0 + after

@@ -14,27 +14,38 @@ from bpcli.engine.state import network_state, prefixed, restore, snapshot, train
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family.plan import Array, Slot
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.stored import LARGEST
 from bpcli.studies.run.state import Progress, TrainingState
 
-CHECKPOINT_SECONDS = 30.0
-"""At most so much work is lost when the machine fails; a signal saves at once."""
-
 
 class Checkpointer:
-    """Writes the checkpoints of a training into its run folder."""
+    """Writes the checkpoints of a training, at the intervals that its experiment asks for (`training.checkpoint`).
+
+    Time is that of a clock that is never set, so that one that is put back or forward delays nothing.
+    """
 
     def __init__(self, state: TrainingState) -> None:
         self.state = state
+        self.settings = state.experiment.training.checkpoint
+        self._count, self._unit = self.settings.interval
         self._saved_at = time.monotonic()
 
     @property
     def due(self) -> bool:
-        """Whether the last checkpoint was written long enough ago."""
-        return time.monotonic() - self._saved_at > CHECKPOINT_SECONDS
+        """Whether a checkpoint is due after this step."""
+        if self._unit == "steps":
+            return self.state.progress.step % self._count == 0
+        return self._unit == "seconds" and time.monotonic() - self._saved_at > self._count
 
-    def save(self) -> Path:
-        """Writes a checkpoint and returns its file. Raises Failure where it cannot be written."""
+    @property
+    def due_after_epoch(self) -> bool:
+        """Whether a checkpoint is due after the epoch that has just been completed."""
+        return self._unit == "epochs" and self.state.progress.epoch % self._count == 0
+
+    def save(self, folder: RunFolder | None = None) -> Path:
+        """Writes a checkpoint into the run folder, or another one, and returns its file. Raises Failure where it cannot
+        be written."""
         state, p = self.state, self.state.progress
         tensors = training_state(state.train_step) | prefixed("best", state.best_weights)
         if p.batch:
@@ -42,7 +53,7 @@ class Checkpointer:
         if state.train_metrics is not None:
             tensors |= prefixed("tally", state.train_metrics.arrays())
         meta = {"kind": "checkpoint", "progress": {**vars(p), "sums": dict(vars(p.sums))}}
-        file = state.folder.save_checkpoint(p.step, tensors, meta)
+        file = (folder or state.folder).save_checkpoint(p.step, tensors, meta, self.settings.keep)
         self._saved_at = time.monotonic()
         return file
 

@@ -4,12 +4,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from bpcli.records.printable import shell_word
+from bpcli.config.dump import dump as dump_yaml
+from bpcli.records.printable import printable, shell_word
 from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run import model
 from bpcli.studies.run.atomic import atomic_bytes, cannot_create, make_folder, sync_folder
 from bpcli.studies.run.lock import Lock
-from bpcli.studies.run.runfolder import CHECKPOINTS, CONFIGS, RECORDS, RunFolder, is_unbegun, remove
+from bpcli.studies.run.runfolder import CHECKPOINTS, CONFIGS, RECORDS, RunFolder, is_unbegun, record_text, remove
+from bpcli.studies.run.setup import Setup
+
+
+def run_files(setup: Setup, record: Mapping[str, Any]) -> dict[str, bytes]:
+    """Returns the files that a run begins with: the config as it was given and with everything filled in, and the
+    record."""
+    head = "# Every setting of this run, defaults and --set included.\n# Paths are relative to "
+    root = printable(str(record["root"]))
+    return {
+        "config.yaml": setup.document.source.text.encode(),
+        "config.resolved.yaml": f"{head}{root}\n{dump_yaml(model.dump(setup.experiment))}".encode(),
+        "run.json": record_text(record).encode("utf-8", "backslashreplace"),
+    }
 
 
 @contextmanager
@@ -52,7 +68,7 @@ def claim_folder(name: str, out: Path | None) -> Path:
     """Returns a new folder, `out` or runs/<name>-<time>, in which nothing has begun. Raises Failure where it cannot be
     made or is taken."""
     if out is None:
-        return _claim_numbered(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        return claim_numbered(Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     make_folder(_check_vacant(out), "choose another place with --out")
     return out
 
@@ -86,7 +102,7 @@ def _check_vacant(folder: Path) -> Path:
     raise Failure(Problem(f"{folder} {what}", code="taken", help=help), exit=Exit.CANNOT_CREATE)
 
 
-def _claim_numbered(path: Path) -> Path:
+def claim_numbered(path: Path) -> Path:
     """Returns `path`, or path-2, path-3... where others began in the same second; made, so that nobody else has it."""
     found, count = path, 1
     while True:

@@ -1,0 +1,57 @@
+"""Work on a disk that may fail for a while: said once, and tried again after pauses that grow."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.atomic import unwritable
+
+FIRST_PAUSE_SECONDS = 1.0
+"""How long after a failure it is tried again; each further pause is twice as long."""
+MAX_PAUSE_SECONDS = 300.0
+DISK_FAILURES = (Exit.CANNOT_CREATE, Exit.IO_ERROR)
+"""What a failure of the disk ends a command with, and nothing else does."""
+
+
+class Retry:
+    """Does work that writes `what`. It warns when that begins to fail, fails for another reason, and goes well again;
+    between two failures it rests."""
+
+    def __init__(self, what: str, warn: Callable[[Problem], None]) -> None:
+        self.what, self.warn = what, warn
+        self.reason = ""  # why it failed the last time, "" where it did not
+        self._pause = 0.0
+        self._again_at = 0.0
+
+    @property
+    def resting(self) -> bool:
+        """Whether it failed a moment ago."""
+        return bool(self.reason) and time.monotonic() < self._again_at
+
+    def do(self, work: Callable[[], Path | None]) -> Path | None:
+        """Returns what the work returns; None where it fails, or rests. Raises Failure where that is not the disk's."""
+        if self.resting:
+            return None
+        try:
+            found = work()
+        except (Failure, OSError) as error:
+            failure = error if isinstance(error, Failure) else unwritable(Path(error.filename or "a file"), error)
+            if failure.exit not in DISK_FAILURES:
+                raise
+            self._failed(failure.problems[0])
+            return None
+        if self.reason:
+            self.warn(Problem(f"{self.what} can be written again", code="saved-again", level="warning"))
+            self.reason, self._pause = "", 0.0
+        return found
+
+    def _failed(self, problem: Problem) -> None:
+        self._pause = min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), MAX_PAUSE_SECONDS)
+        self._again_at = time.monotonic() + self._pause
+        reason = problem.text.rpartition(": ")[2]
+        if reason != self.reason:
+            help = f"{self.what} are tried again after {self._pause:g} s, then ever more seldom, and at the end"
+            help += f"; {problem.help}" if problem.help else ""
+            self.warn(Problem(f"{problem.text}; training goes on", code="not-saved", help=help, level="warning"))
+        self.reason = reason
