@@ -8,6 +8,7 @@ is listed in the registry of every abstract class above it, so `relu` is an Acti
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -180,8 +181,12 @@ class OneOf:
 
 def dump(part: Part) -> dict[str, Any]:
     """Returns the part as plain data that loads back to an equal part: its type, and the settings that were not left
-    out."""
+    out. A default that is not finite is, as no file holds such a number."""
     data = part.model_dump(mode="json", exclude_none=True)
+    for name, field in type(part).model_fields.items():
+        value = data.get(name)
+        if isinstance(value, float) and not math.isfinite(value) and repr(value) == repr(field.default):
+            del data[name]
     return {"type": data.pop("type"), **data}
 
 

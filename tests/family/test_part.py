@@ -1,12 +1,13 @@
 """What a part is: its declaration, its short forms, and words that are near to known ones."""
 
+import math
 from typing import Any, Literal
 
 import pytest
 
 import bpcli.parts  # noqa: F401  (declares them)
-from bpcli.family import Activation, Constraint, Loss, Schedule
-from bpcli.family.part import DeclarationError, Part, near, suggestion
+from bpcli.family import Activation, Array, Constraint, Loss, Schedule
+from bpcli.family.part import DeclarationError, Part, dump, near, suggestion
 from bpcli.parts.activations.piecewise import Relu
 from bpcli.parts.layers.pooling import AvgPool2d
 from bpcli.parts.metrics.ranking import RocAuc
@@ -65,3 +66,25 @@ def test_a_constraint_need_not_state_an_equation() -> None:
 
     Constraint.registry.pop("rounded")
     assert list(Rounded().equations()) == []
+
+
+def test_a_default_of_ones_own_that_is_infinite_is_in_no_file_and_comes_back() -> None:
+    class Within(Constraint):
+        """Keeps weights within a limit."""
+
+        type: Literal["within"] = "within"
+        limit: float = math.inf
+        other: float = 1.0
+
+        def apply(self, w: Array) -> None:
+            w.clip(-self.limit, self.limit, out=w)
+
+    try:
+        part = Constraint.parse("within")
+        assert dump(part) == {"type": "within", "other": 1.0}
+        assert Constraint.parse(dump(part)) == part
+        assert dump(Within(limit=2.0)) == {"type": "within", "limit": 2.0, "other": 1.0}
+        with pytest.raises(ValueError, match="finite number"):
+            Constraint.parse({"type": "within", "limit": math.inf})
+    finally:
+        del Constraint.registry["within"]
