@@ -87,7 +87,7 @@ class TrainReport:
 
     run: str
     name: str
-    epochs: tuple[EpochRow, ...]
+    epochs: Sequence[EpochRow]
     stopped: str
     reason: str
     best_epoch: int

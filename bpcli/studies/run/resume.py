@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.family import Callback
+from bpcli.records.epochs import EpochRows
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, files_record, missing_callbacks, name_needed_files
 from bpcli.studies.run import runfolder
@@ -83,7 +84,7 @@ def _resumed(
     else:
         text = f"{folder.path} has no checkpoint to go on from: training begins anew"
         warnings = (*warnings, Problem(text, "no-checkpoint", level="warning"))
-    state.history = folder.epochs()[: state.progress.epoch]
+    state.history = EpochRows(folder.epochs()[: state.progress.epoch])
     trainer.finished = record.get("status") in FINISHED and folder.model.exists() and trainer.over() is not None
     trainer.kept = int(record.get("kept", state.progress.epoch))
     if not trainer.finished:

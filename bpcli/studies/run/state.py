@@ -13,6 +13,7 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import network_state, snapshot
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Array, GradientOptimizer
+from bpcli.records.epochs import EpochRows
 from bpcli.records.training import EpochRow, Failure, Problem
 from bpcli.studies.run.layer_stats import LayerStatsWatch
 from bpcli.studies.run.runfolder import RunFolder
@@ -108,7 +109,7 @@ class TrainingState:
         if experiment.training.watch:
             self.layer_watch = LayerStatsWatch(self.objective, len(self.train.x), self.batch_size)
         self.progress = Progress()
-        self.history: list[EpochRow] = []
+        self.history = EpochRows()
         self.best_weights: dict[str, Array] = {}
         self.epoch_weights = snapshot(network_state(self.objective.network))
 

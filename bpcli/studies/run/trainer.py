@@ -244,7 +244,7 @@ class Trainer:
         s = self.state
         rows = {split.name: len(split.x) for split in s.setup.prepared.splits.values()}
         return TrainReport(
-            run=str(s.folder.path), name=s.experiment.name, epochs=tuple(s.history), stopped=stopped, reason=reason,
+            run=str(s.folder.path), name=s.experiment.name, epochs=s.history, stopped=stopped, reason=reason,
             best_epoch=kept, parameters=s.setup.network_plan.size, rows=rows,
             seconds=s.progress.seconds + s.progress.sums.seconds, model=str(s.folder.model), problem=problem,
             signal=self._signals.number if stopped == "signal" else 0, warnings=self.warnings,

@@ -106,7 +106,7 @@ def test_without_a_checkpoint_it_begins_anew(tmp_path: Path) -> None:
     assert warning.text == f"{run} has no checkpoint to go on from: training begins anew"
     assert warning.level == "warning"
     assert trainer.state.progress.step == 0
-    assert trainer.state.history == []
+    assert list(trainer.state.history) == []
     assert (run / "checkpoints").is_dir()
     assert (run / "train.lock").read_text() != ""
     trainer.run()
