@@ -36,8 +36,8 @@ def changed(kind: type[Part], **numbers: Any) -> Part | None:
 
 
 def enlarged_layers(powers: Iterator[int] | range) -> Iterator[tuple[Layer, Shape, str]]:
-    """Yields layers with one whole setting at 10**k for each power k, alone, with `padding: same` and with padding as
-    large, each with the rows that enter it and what it is called."""
+    """Yields layers with one whole setting at 10**k for each power k, alone, and at every third with `padding: same`
+    and with padding as large, each with the rows that enter it and what it is called."""
     for kind in leaves().values():
         names = whole_settings(kind)
         if not (issubclass(kind, Layer) and names):
@@ -47,7 +47,7 @@ def enlarged_layers(powers: Iterator[int] | range) -> Iterator[tuple[Layer, Shap
             for k in powers:
                 value: Any = [10**k, -1] if name == "shape" else 10**k
                 beside: list[dict[str, Any]] = [{}]
-                if "padding" in names and name != "padding":
+                if "padding" in names and name != "padding" and k % 3 == 0:
                     beside += [{"padding": "same"}, {"padding": 10**k}]
                     beside += [{"padding": "same", n: 10**k} for n in ("kernel", "size") if n in names and n != name]
                 for more in beside:
