@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bpcli.config.experiment import Experiment
@@ -59,15 +61,17 @@ def _of(name: str) -> Callable[[Path], bytes]:
     return lambda folder: valid.files()[name]
 
 
-def _model(folder: Path) -> bytes:
-    """The model of a training of three steps."""
-    made = valid.make_folder(folder, ("trees.yaml",))
-    return made.kept[folder / "run-trees/model.safetensors"]
+@cache
+def _trained() -> bytes:
+    """The model of a short training."""
+    with TemporaryDirectory() as folder:
+        made = valid.make_folder(Path(folder), ("trees.yaml",))
+        return made.kept[made.path / "run-trees/model.safetensors"]
 
 
 def read_meta(file: Path) -> object:
     """Loads a model whose meta data are this JSON, with the tensors of the valid one."""
-    _, tensors = formats.opened((file.parent / "run-trees/model.safetensors").read_bytes())
+    _, tensors = formats.opened(_trained())
     try:
         meta = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
@@ -81,7 +85,7 @@ def read_meta(file: Path) -> object:
 
 
 def _meta(folder: Path) -> bytes:
-    return json.dumps(formats.opened(_model(folder))[0]).encode()
+    return json.dumps(formats.opened(_trained())[0]).encode()
 
 
 def read_config(file: Path) -> object:
@@ -119,7 +123,7 @@ READERS = (
     ),
     Reader("claims", "claims.yaml", _of("claims.yaml"), read_claims, formats.yaml_changed),
     Reader("claims-csv", "claims.csv", _of("claims.csv"), read_claims, formats.table_changed),
-    Reader("modelfile", "a.safetensors", _model, modelfile.read, formats.model_changed),
+    Reader("modelfile", "a.safetensors", lambda _: _trained(), modelfile.read, formats.model_changed),
     Reader("model", "meta.json", _meta, read_meta, formats.json_changed),
     Reader(
         "golden",
