@@ -287,6 +287,8 @@ def _nudged(rng: Random, value: Any) -> Any:
     """A value of the same type, if a number or a text or a list."""
     if isinstance(value, bool):
         return not value
+    if isinstance(value, int) and abs(value) > 2**64:
+        return rng.choice((-value, value + 1, value // 2))
     if isinstance(value, int | float):
         return rng.choice((-value, value + 1, value * 2, value / 2, float(value), str(value), -1, 0))
     if isinstance(value, str):
