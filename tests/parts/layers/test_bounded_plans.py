@@ -84,6 +84,13 @@ def test_memory_for_zeros_is_asked_for_where_zeros_are_seen() -> None:
     assert 0 < padded(1) < 1 << 25
 
 
+def test_strides_whose_bytes_cannot_be_counted_are_refused() -> None:
+    Conv2d(filters=1, kernel=1, stride=1 << 31).plan((2, 2, 1))
+    for more in ({"stride": 10**18}, {"kernel": 1, "dilation": 10**10}):
+        with pytest.raises(ShapeError, match=r"a step of [\d,]+ pixels is larger than any image"):
+            Conv2d.model_validate({"type": "conv2d", "filters": 1, "kernel": 1, **more}).plan((2, 2, 1))
+
+
 def test_strides_that_take_too_many_products_are_refused() -> None:
     with pytest.raises(ShapeError, match="a stride of 1000 x 1000 takes 1,000,000 products on the way back"):
         Conv2d(filters=1, kernel=1, stride=1000).plan((2000, 2000, 1))

@@ -17,6 +17,8 @@ from bpcli.parts.layers.conv.depthwise import Depthwise
 from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 from bpcli.parts.layers.conv.strips import Strips
 
+MAX_STEP = 1 << 31  # pixels of a stride or a dilation: its bytes are counted in 64 bits
+
 MAX_PHASES = 1 << 16
 """Phases of the strides; to plan for so many takes a third of a second."""
 
@@ -60,6 +62,8 @@ class Passes:
                 f"a stride of {h.stride} x {w.stride} takes {count:,} products on the way back, at most {MAX_PHASES:,}"
             )
             raise ShapeError(text, "a smaller `stride`")
+        if (step := max(h.stride, w.stride, h.dilation, w.dilation)) > MAX_STEP:
+            raise ShapeError(f"a step of {step:,} pixels is larger than any image", "a smaller `stride` or `dilation`")
         self.there = correlation(h, w, groups, channels, filters, biased == "there")
         self.back = tuple(self._phase_filters(h, w, biased == "back"))
         self.cost_backward = sum(phase.filters.cost for phase in self.back if phase.filters is not None)
