@@ -20,7 +20,10 @@ LIBRARIES = ["bpcli", "yaml", "zipfile", "csv", "gzip", "numpy.lib", "PIL"]
 """Whose branches count, beside those of the reader itself."""
 
 with atheris.instrument_imports(include=LIBRARIES):
+    import PIL.Image
     from hostile.readers import READERS, Reader
+
+    PIL.Image.init()  # which imports what reads each format
 
 MAX_BYTES = 1 << 16  # of an input
 MEMORY = 1536  # megabytes
