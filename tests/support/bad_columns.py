@@ -49,7 +49,7 @@ error: column `day`: `2024-02-30` is not a date [not-a-date]
   |
 3 | 2024-02-30,elm
   | ^^^^^^^^^^
-  = help: dates are written as 2024-01-31 or 2024-01-31T12:30; if the column holds text, write `text: [day]`; to leave the column out, write `drop: [day]`
+  = help: dates are written as 2024-01-31 or 2024-01-31T12:30; if it stands for no value, leave the cell empty, or write `missing_values: ["2024-02-30"]`; if the column holds text, write `text: [day]`; to leave the column out, write `drop: [day]`
 """,
         files={"trees.csv": "day,kind\n2024-01-30,oak\n2024-02-30,elm\n"},
     ),

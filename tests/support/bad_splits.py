@@ -65,7 +65,7 @@ error: column `day`: `later` is not a date [not-a-date]
   |
 5 | 4,later,oak
   |   ^^^^^
-  = help: dates are written as 2024-01-31 or 2024-01-31T12:30; if the column holds text, write `text: [day]`; to leave the column out, write `drop: [day]`
+  = help: dates are written as 2024-01-31 or 2024-01-31T12:30; if it stands for no value, leave the cell empty, or write `missing_values: [later]`; if the column holds text, write `text: [day]`; to leave the column out, write `drop: [day]`
 """,
         changes=[("  scale: standardize", "  scale: standardize\n  test: 0.2\n  split: {time: day}")],
         files={"trees.csv": "width,day,kind\n1,2024-01-01,oak\n2,2024-01-02,elm\n3,2024-01-03,elm\n4,later,oak\n"},

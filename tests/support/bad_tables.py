@@ -68,7 +68,7 @@ error: column `height`: `inf` is not a finite number [not-finite]
   |
 6 | 5.0,inf,oak
   |     ^^^
-  = help: numbers go up to 1.8e308: correct the cell or remove the row; to leave the column out, write `drop: [height]`
+  = help: numbers go up to 1.8e308: correct the cell or remove the row; if it stands for no value, leave the cell empty, or write `missing_values: [inf]`; to leave the column out, write `drop: [height]`
 """,
         files={"trees.csv": DATA.replace("9.0", "inf")},
     ),

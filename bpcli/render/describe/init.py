@@ -33,7 +33,9 @@ def _columns(found: Inspection) -> list[RenderableType]:
         shown.add_row(clipped(c.name, MAX_CELL_WIDTH), c.kind, clipped(c.holds, MAX_CELL_WIDTH), *missing, c.treatment)
     rest = columns[MAX_COLUMNS_SHOWN:]
     more = (
-        [Text(f"and {len(rest):,} more, {_dropped(rest)} of them left out (all: bpcli check)", "dim")] if rest else []
+        [Text(f"and {len(rest):,} more, {_dropped(rest)} of them left out (all: bpcli check --json)", "dim")]
+        if rest
+        else []
     )
     return [text_line(f"{found.origin}: {found.rows:,} rows; {_target(found)}"), Text(), shown, *more]
 

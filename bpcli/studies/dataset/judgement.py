@@ -19,6 +19,7 @@ MIN_ROWS_OF_GROUP = 1.5  # rows of such a value, on average
 MIN_ATTRIBUTE_VALUES = 5  # different values of a column that groups share
 MIN_ROWS = 40  # of fewer, no relation between columns is told from chance
 GIVEN_AWAY = 0.995  # of the target's spread, or of the rows, that one input explains before it is named
+TAILS = (0.01, 0.99)  # quantiles of a target beyond which its spread is not looked at
 MIN_FILLED = 10  # rows with a value, and without, before gaps are held against classes
 MORE_CODES = 8  # values that a column has beyond two for each class, at most, where it may be the class by other names
 MIN_TIMES = 20  # different times
@@ -182,7 +183,9 @@ def _gives_away(column: CodedColumn, target: CodedColumn) -> bool:
         return False
     if target.kind == "text":
         return _separates(x, y, target.count, numeric=column.kind != "text")
-    return any(_explained(x, v, numeric=column.kind != "text") > GIVEN_AWAY for v in (target.values[known], y))
+    values = target.values[known].astype(np.float64)
+    values = np.clip(values, *np.quantile(values, TAILS))  # one far-off row decides nothing
+    return any(_explained(x, v, numeric=column.kind != "text") > GIVEN_AWAY for v in (values, y))
 
 
 def _separates(x: Array, y: Array, classes: int, *, numeric: bool) -> bool:

@@ -59,21 +59,28 @@ def _sentinels(table: Table, rows: Array, j: int) -> tuple[float, ...]:
     return find_sentinels(*np.unique(values[~np.isnan(values)], return_counts=True))
 
 
-def sentinel_warnings(columns: Sequence[ColumnRow]) -> tuple[Problem, ...]:
-    """Returns a warning for each column with numbers that seem to stand for no value, with the line to write."""
-    found = []
-    for column in columns:
-        if column.sentinels:
-            numbers, one = [f"{value:g}" for value in column.sentinels], len(column.sentinels) == 1
-            listed = ", ".join(numbers)
-            text = (
-                f"column `{column.name}`: {' and '.join(numbers)} stand{'s' * one} far apart from all other numbers, "
-            )
-            setting = f"columns: {{{yaml_name(column.name)}: {{missing_values: [{listed}]}}}}"
-            help = f"if {'it does' if one else 'they do'}, write `{setting}` in the train source"
+def target_sentinels(table: Table, rows: Array) -> dict[str, tuple[float, ...]]:
+    """Returns the numbers of each target that seem to stand for no value, in these rows; none of classes."""
+    target = table.target
+    if target is None or target.ndim != 2:
+        return {}
+    found = {name: np.unique(target[rows, k], return_counts=True) for k, name in enumerate(table.target_names)}
+    return {name: find_sentinels(*counted) for name, counted in found.items()
+            if len(counted[0]) and any(map(looks_like_sentinel, counted[0][[0, -1]].tolist()))}  # fmt: skip
+
+
+def sentinel_warnings(sentinels: Mapping[str, Sequence[float]], *, targets: bool = False) -> tuple[Problem, ...]:
+    """Returns a warning for each column with numbers that seem to stand for no value, with the line to write; rows
+    without one of the `targets` are left out."""
+    found, more = [], ", missing: drop" * targets
+    for name, odd in sentinels.items():
+        if odd:
+            numbers, one = [f"{value:g}" for value in odd], len(odd) == 1
+            text = f"column `{name}`: {' and '.join(numbers)} stand{'s' * one} far apart from all other numbers, "
             text += "as what says that there is no value"
-            path = ("data", "train")
-            found.append(Problem(text, code="sentinel", path=path, help=help, level="warning"))
+            setting = f"columns: {{{yaml_name(name)}: {{missing_values: [{', '.join(numbers)}]{more}}}}}"
+            help = f"if {'it does' if one else 'they do'}, write `{setting}` in the train source"
+            found.append(Problem(text, code="sentinel", path=("data", "train"), help=help, level="warning"))
     return tuple(found)
 
 

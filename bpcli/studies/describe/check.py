@@ -10,7 +10,7 @@ from bpcli.family.plan import Array, N, Slot
 from bpcli.records.training import CheckReport, LayerRow, Problem
 from bpcli.studies.dataset.far_off import far_warnings, nearly_constant_warnings
 from bpcli.studies.dataset.judgement import hazard_warnings
-from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings
+from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings, target_sentinels
 from bpcli.studies.dataset.repetitions import chance_of_a_twin
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
@@ -42,7 +42,7 @@ def report(setup: Setup) -> CheckReport:
         warnings=(
             *setup.warnings,
             *_long_training(setup, sum(row.multiply_adds for row in layers)),
-            *sentinel_warnings(prepared.columns),
+            *sentinel_warnings({c.name: c.sentinels for c in prepared.columns}),
             *_data_warnings(setup, rows),
             *setup.check_used_parts(),
         ),
@@ -82,6 +82,7 @@ def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tup
         return duplicate_warnings(rows)
     table, train = origins["train"]
     return (
+        *sentinel_warnings(target_sentinels(table, train), targets=True),
         *far_warnings(columns, origins, {c.name: c.sentinels for c in setup.prepared.columns}),
         *nearly_constant_warnings(columns, table),
         *hazard_warnings(table, setup.experiment.data),

@@ -1,7 +1,7 @@
 """What a first experiment does with a column of the file, by what the column holds."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,15 +48,10 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
         return FileColumn(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
     settings: dict[str, Any] = {}
     remark = ""
-    if kind == "number" and (odd := _sentinels(values)):
-        numbers = [int(v) for v in odd]
-        settings = {"missing_values": numbers}
-        count = int(np.isin(values, odd).sum())
-        one = len(numbers) == 1
-        remark = f"`{name}`: {' and '.join(map(str, numbers))} stand{'s' * one} far apart from all other numbers, in "
-        remark += f"{count:,} of {len(values):,} rows: {'it is' if one else 'they are'} read as "
-        remark += f"{'a missing value' if one else 'missing values'} (`missing_values`)"
-        gaps += count / table.rows
+    if kind == "number" and (odd := sentinels(values)):
+        settings = {"missing_values": [int(v) for v in odd]}
+        remark = sentinel_remark(name, values, odd)
+        gaps += int(np.isin(values, odd).sum()) / table.rows
         values = values[~np.isin(values, odd)]
     low, high = float(values.min()), float(values.max())
     parts = ["days", "month", "weekday"]
@@ -98,11 +93,19 @@ def _names(name: str, values: Array, gaps: float) -> FileColumn:
                       settings={"kind": "text"}, remark=remark)  # fmt: skip
 
 
-def _sentinels(values: Array) -> tuple[float, ...]:
-    """Returns the numbers that seem to stand for no value."""
-    if not any(looks_like_sentinel(float(limit)) for limit in (values.min(), values.max())):
+def sentinels(values: Array) -> tuple[float, ...]:
+    """Returns the numbers of a column (n,) that seem to stand for no value."""
+    if not len(values) or not any(looks_like_sentinel(float(limit)) for limit in (values.min(), values.max())):
         return ()
     return find_sentinels(*np.unique(values, return_counts=True))
+
+
+def sentinel_remark(name: str, values: Array, odd: Sequence[float]) -> str:
+    """Returns what to say of numbers of a column that are read as missing values."""
+    one, count = len(odd) == 1, int(np.isin(values, odd).sum())
+    remark = f"`{name}`: {' and '.join(f'{v:.0f}' for v in odd)} stand{'s' * one} far apart from all other numbers, in "
+    remark += f"{count:,} of {len(values):,} rows: {'it is' if one else 'they are'} read as "
+    return remark + f"{'a missing value' if one else 'missing values'} (`missing_values`)"
 
 
 def _day(days: float) -> str:

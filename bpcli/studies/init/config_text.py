@@ -59,7 +59,7 @@ def _heading(data: Inspection, command: str) -> list[str]:
             lines.append(f"#   {padded}  {full[3]}")
     if len(data.columns) > MAX_COLUMNS_LISTED:
         left = len(data.columns) - MAX_COLUMNS_LISTED
-        lines.append(f"#   and {left} more: `bpcli check` shows what is done with each")
+        lines.append(f"#   and {left} more: `bpcli check --json` shows what is done with each")
     return lines
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bpcli.family import Shape, Source, Table, Treatment
+import numpy as np
+
+from bpcli.family import Array, Shape, Source, Table, Treatment
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure, Problem
@@ -14,7 +16,7 @@ from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import far_off_remarks
 from bpcli.studies.dataset.judgement import hazards
 from bpcli.studies.init.categories import codes_remarks, one_hot_limits
-from bpcli.studies.init.columns import FileColumn, file_column
+from bpcli.studies.init.columns import FileColumn, file_column, sentinel_remark, sentinels
 from bpcli.studies.init.options import USUAL, ColumnOptions, option
 from bpcli.studies.init.targets import (
     TableTask,
@@ -113,6 +115,13 @@ def _columns(
     named = source = options.applied(source.model_copy(update={"target": targets or source.target}))
     table, source = _load(source, root, task)
     values, classes, several = find_task(table, task)
+    gap_remarks: tuple[str, ...] = ()
+    if values == "regress" and (odd := _target_sentinels(table)):
+        gap_remarks = tuple(sentinel_remark(name, *found) for name, found in odd.items())
+        gaps = {name: source.columns[name].model_copy(update={"missing_values": tuple(f"{v:.0f}" for v in found)})
+                for name, (_, found) in odd.items()}  # fmt: skip
+        table, source = _load(source.model_copy(update={"columns": {**source.columns, **gaps}}), root, task)
+        values, classes, several = find_task(table, task)
     as_read = table
     if table.target is not None and table.target.ndim == 1 and classes:
         table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
@@ -151,6 +160,7 @@ def _columns(
         classes=classes,
         several=several,
         remarks=(
+            *gap_remarks,
             *(w.text for w in table.warnings),
             *([UNNAMED_REMARK] if "" in set(source.drop) - set(named.drop) else []),
             *(c.remark for c in kept if c.remark),
@@ -163,6 +173,13 @@ def _columns(
             *(hazard.advice(option("--drop", hazard.drop)) for hazard in found),
         ),
     )
+
+
+def _target_sentinels(table: Table) -> dict[str, tuple[Array, tuple[float, ...]]]:
+    """Returns the values of each target (n,) that has numbers which seem to stand for no value, and these."""
+    targets = np.asarray(table.target).reshape(table.rows, -1)
+    found = {name: targets[:, k] for k, name in enumerate(table.target_names)}
+    return {name: (values, odd) for name, values in found.items() if (odd := sentinels(values))}
 
 
 def _joined(found: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

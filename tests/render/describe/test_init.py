@@ -55,7 +55,7 @@ def test_gaps_have_a_column_and_remarks_a_paragraph() -> None:
 def test_of_many_columns_the_first_are_shown_and_the_others_counted() -> None:
     many = [FileColumn(f"x{i}", "number", "0 to 1", "standardized") for i in range(MAX_COLUMNS_SHOWN + 3)]
     lines = printed(inspection(ID, *many))
-    assert "and 4 more, 1 of them left out (all: bpcli check)" in lines
+    assert "and 4 more, 1 of them left out (all: bpcli check --json)" in lines
     assert f"x{MAX_COLUMNS_SHOWN}" not in " ".join(lines)
 
 

@@ -103,6 +103,13 @@ def test_an_input_made_of_the_target(rng: np.random.Generator, of: Callable[[Any
     assert codes(table(y, copy=of(y))) == []  # the only input: what else could be learned
 
 
+def test_a_name_of_the_only_row_far_off_gives_nothing_away(rng: np.random.Generator) -> None:
+    """A line with the total below a table."""
+    y, region = rng.normal(100, 10, N), rng.choice(["north", "south", "east"], N).astype(object)
+    y[-1], region[-1] = y[:-1].sum(), "total"
+    assert codes(table(y, region=region, pulse=SOME)) == []
+
+
 def test_an_input_that_names_the_class(rng: np.random.Generator) -> None:
     other = np.where(COIN == "a", "7", "9")
     assert codes(table(COIN, code=other, pulse=SOME)) == ["copy"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from bpcli.family.plan import Array
-from bpcli.records.training import ColumnRow
 from bpcli.studies.dataset import preview
 from bpcli.studies.dataset.preview import duplicate_warnings, row_hashes, sentinel_warnings
 
@@ -59,7 +58,7 @@ def test_rows_of_train_that_stand_in_another_split_are_counted() -> None:
      ((-999.0, -1.0), "-999 and -1 stand far apart", "if they do, write")],
 )  # fmt: skip
 def test_numbers_that_stand_for_no_value_are_named_with_the_line(odd: tuple[float, ...], text: str, help: str) -> None:
-    (problem,) = sentinel_warnings([ColumnRow("x", "number", -999, 7, 0, "", sentinels=odd)])
+    (problem,) = sentinel_warnings({"x": odd})
     assert problem.text.startswith(f"column `x`: {text} from all other numbers, as what says that there is no value")
     assert problem.help.startswith(help)
     assert f"missing_values: [{', '.join(f'{v:g}' for v in odd)}]" in problem.help

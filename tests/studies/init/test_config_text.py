@@ -76,7 +76,7 @@ def test_forty_columns_are_listed(count: int, more: list[str]) -> None:
     text = text_of(columns=tuple(column(f"c{k}") for k in range(count)))
     assert "#   c39 " in text
     assert "#   c40 " not in text
-    words = [f"#   and {n} more: `bpcli check` shows what is done with each" for n in more]
+    words = [f"#   and {n} more: `bpcli check --json` shows what is done with each" for n in more]
     assert [line for line in text.splitlines() if line.startswith("#   and")] == words
 
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cli_lab import Lab
+from cli_lab import lab as lab
 from init_lab import _here as _here
 
 from bpcli.parts.data.csv.source import Csv
@@ -217,3 +220,20 @@ def test_what_else_is_said_of_a_column_of_numbers_stays() -> None:
 def test_a_column_that_is_not_there_is_named_with_its_option(option: str) -> None:
     with pytest.raises(Failure, match=f"--{option}: the file has no column `nope`"):
         config(**{option: ("nope",)})
+
+
+def test_a_number_of_a_target_that_stands_for_no_value_is_a_gap(lab: Lab) -> None:
+    rows = "".join(f"{x},{-999 if i % 12 == 0 else 2 * x + 0.5}\n" for i, x in enumerate(np.sin(np.arange(120.0))))
+    lab.write("a.csv", f"x,y\n{rows}")
+    said = lab.good("init", "a.csv", "--target", "y")
+    assert "`y`: -999 stands far apart from all other numbers, in 10 of 120 rows" in said.out + said.err
+    checked = lab.good("check", "a.yaml")
+    assert "10 rows are left out" in checked.err
+    assert "[sentinel]" not in checked.err
+    Path("b.yaml").write_text("data: {train: {type: csv, path: a.csv, target: y}}\n"
+                              "architecture: [{type: dense, units: 1}]\nloss: mean_squared_error\n")  # fmt: skip
+    line = "columns: {y: {missing_values: [-999], missing: drop}}"
+    assert f"write `{line}` in the train source" in lab.good("check", "b.yaml").err
+    assert (
+        "10 rows are left out" in lab.good("check", "b.yaml", "--set", f"data.train.{line.replace(': ', '=', 1)}").err
+    )

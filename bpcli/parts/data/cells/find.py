@@ -1,12 +1,13 @@
 """How the cells of a column are written: found from all of its different cells, and what the settings say of it."""
 
 from collections.abc import Sequence
+from string import ascii_letters
 
 from bpcli.family import Kind
 from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.clock import hours_of
 from bpcli.parts.data.cells.codes import are_codes, are_compact_dates
-from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, unit_key
+from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, is_usual_unit, unit_key
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
 from bpcli.parts.data.cells.find_dates import date_format, read_dates
 from bpcli.parts.data.cells.find_numbers import number_format
@@ -104,10 +105,17 @@ def _numbers(cells: Sequence[str], rules: CellRules) -> list[DressedNumber | Non
 
 
 def _are_codes_among(present: PresentCells, numbers: Sequence[DressedNumber | None]) -> bool:
-    """Whether the cells of digits alone are most of a column, and codes."""
-    digits = present.only([True if cell.isdigit() and n is not None else None
+    """Whether the cells of digits, alone or with a letter behind them (00259A), are most of a column, and codes."""
+    digits = present.only([True if n is not None and cell.rstrip(ascii_letters) == n.digits and _is_code(n) else None
                            for cell, n in zip(present.cells, numbers, strict=True)])  # fmt: skip
-    return 2 * len(digits.cells) > len(present.cells) and are_codes(digits.cells, digits.counts)
+    cells = [cell.rstrip(ascii_letters) for cell in digits.cells]
+    return 2 * len(cells) > len(present.cells) and are_codes(cells, digits.counts)
+
+
+def _is_code(number: DressedNumber) -> bool:
+    """Whether digits may be a code: alone, or with one letter behind them that is none of a usual unit's."""
+    unit = number.unit
+    return number.digits.isdigit() and (not unit or (len(unit) == 1 and unit.isascii() and not is_usual_unit(unit)))
 
 
 def _words(cells: Sequence[str], rules: CellRules) -> ColumnFormat:

@@ -42,6 +42,9 @@ def wrong_cell(
     if rules.is_trained:
         correct = "correct the cell" + EMPTY_IT * rules.allow(layout.names[index])
         text_is_meant, leave_out = (f"{correct}; {other}" for other in (text_is_meant, leave_out))
+    gap_is_meant = f"if it stands for no value, leave the cell empty, or write `missing_values: [{yaml_name(cell)}]`; "
+    if rules.is_trained and not rules.allow(layout.names[index]):
+        gap_is_meant = ""
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
@@ -56,10 +59,11 @@ def wrong_cell(
         text += f" ({ORDER_WORDS[form.date_order]})" if form.date_order else ""
         help = "" if form.date_order else "dates are written as 2024-01-31 or 2024-01-31T12:30; "
         help += _other_orders(cell, form, typed) if rules.is_trained else ""
-        help += text_is_meant
+        help += gap_is_meant + text_is_meant
     elif number_of(cell, form.decimal) is not None and not (form.unit or form.are_times):
         code, text = "not-finite", f"column `{name}`: `{value}` is not a finite number"
-        help = f"numbers go up to 1.8e308: correct the cell or remove the row; {leave_out}"
+        help = "numbers go up to 1.8e308: correct the cell or remove the row; "
+        help += gap_is_meant * (not any(map(str.isdigit, cell))) + leave_out
         if cell.lower() == "nan":
             help = rules.advice(layout.names[index])
     else:
@@ -70,9 +74,8 @@ def wrong_cell(
         elif form.form == "dressed" and words:
             text += f" as the others of the column ({words})"
         help = _as_meant(cell, form, typed, leave_out, rules.is_trained)
-        if not help and not any(map(str.isdigit, cell)) and (not rules.is_trained or EMPTY_IT in text_is_meant):
-            help = f"if it stands for no value, leave the cell empty, or write `missing_values: [{yaml_name(cell)}]`; "
-            help += text_is_meant.replace(EMPTY_IT, "")
+        if not help and not any(map(str.isdigit, cell)) and gap_is_meant:
+            help = gap_is_meant + text_is_meant.replace(EMPTY_IT, "")
         help = help or "times are written as 14:30, durations as 1h 30m; " * form.are_times + text_is_meant
     return Failure(with_position(layout, Problem(text, code=code, help=help), line, cells, index))
 

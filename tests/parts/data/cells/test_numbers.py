@@ -261,3 +261,18 @@ def test_a_single_number_before_words_is_no_unit() -> None:
         found = find_format(cells, [20, 30])
         assert isinstance(found, ColumnFormat)
         assert found.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (("00259A", "12345A", "00777X", "55511A"), "text"),  # zeros in front, a letter behind
+        (("0000546531", "000054653X", "123456789X"), "text"),
+        (("259A", "12A", "777A"), "number"),  # amperes
+        (("05m", "12m", "20m"), "number"),
+    ],
+)
+def test_a_letter_behind_digits_with_zeros_in_front_is_of_a_code(cells: tuple[str, ...], kind: str) -> None:
+    form = find_format(cells, [20] * len(cells))
+    assert isinstance(form, ColumnFormat)
+    assert form.kind == kind
