@@ -23,6 +23,7 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from bpcli.family.plan import Array
+from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.vectors import all_finite
 from bpcli.records.plain import plain
 from bpcli.records.training import Exit, Failure, Problem
@@ -67,6 +68,8 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
         raise Failure(Problem(text, code="not-finite", file=str(path), help=help), exit=Exit.BAD_RESULT)
     record = {"format_version": FORMAT_VERSION, "meta": plain(meta), "sha256": ""}
     record["sha256"] = digest(json.dumps(record), arrays)
+    needed = 2 * sum(a.nbytes for a in arrays.values())  # and where there is less, safetensors ends the process
+    require_memory(needed, f"to write {path}", "a smaller network, or less of other work beside it")
     data = save(arrays, metadata={METADATA_KEY: json.dumps(record)})
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
         text = f"cannot write {path}: the description of the model passes {MAX_HEADER_BYTES >> 20} MiB"
@@ -139,6 +142,7 @@ def header_and_bytes(path: Path) -> tuple[dict[str, Any], bytes]:
             raise damaged_file(path, f"{size - end} bytes follow its end")
         file.seek(0)
         try:
+            require_memory(3 * size, f"to read {path}", "")  # the bytes, each tensor of safetensors, and each array
             return header, file.read()
         except MemoryError:
             raise bad_file(path, f"{path} has {size} bytes, more than the memory") from None

@@ -18,6 +18,8 @@ from hypothesis.extra.numpy import arrays
 from model_files import failure, fuzz
 from model_files import file as file
 
+from bpcli.numeric import free_memory
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Exit, Failure
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.modelfile import read, write
@@ -223,3 +225,16 @@ def test_a_header_may_be_as_long_as_the_limit_and_no_longer(tmp_path: Path, monk
         modelfile.read(file)
     with pytest.raises(Failure, match="the description of the model passes 0 MiB"):
         modelfile.write(tmp_path / "o", {"a": np.ones(3)}, {"kind": "model"})
+
+
+def test_a_file_that_there_is_no_memory_to_write_is_said_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """safetensors would end the process."""
+    modelfile.write(tmp_path / "m", {"a": np.zeros(2)}, {})
+    before = (tmp_path / "m").read_bytes()
+    monkeypatch.setattr(free_memory, "SMALL_BYTES", 0)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 8000)
+    with pytest.raises(NotEnoughMemoryError, match=r"16\.0 KB of memory are needed to write .*m, and 8\.0 KB are free"):
+        modelfile.write(tmp_path / "m", {"a": np.zeros(1000)}, {})
+    assert (tmp_path / "m").read_bytes() == before
