@@ -44,7 +44,7 @@ def has_decimal_commas(cells: Iterable[str]) -> bool:
     for cell in cells:
         if DECIMAL_COMMA.fullmatch(cell):
             found = found or not MAYBE_THOUSANDS.fullmatch(cell)
-        elif "." in cell and is_meant_as_number(cell):
+        elif "." in cell and is_meant_as_number(cell.strip("$€£¥% ")):
             return False
     return found
 

@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bpcli.parts.data.cells import CellRules, ColumnFormat, FormatProblem, cell_values, find_format, find_sentinels
+from bpcli.parts.data.cells import (
+    CellRules,
+    ColumnFormat,
+    FormatProblem,
+    cell_values,
+    find_format,
+    find_sentinels,
+    has_decimal_commas,
+)  # fmt: skip
 from bpcli.parts.data.cells.codes import are_names
 from bpcli.parts.data.cells.missing import value_and_gap
 
@@ -276,3 +284,17 @@ def test_a_letter_behind_digits_with_zeros_in_front_is_of_a_code(cells: tuple[st
     form = find_format(cells, [20] * len(cells))
     assert isinstance(form, ColumnFormat)
     assert form.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("cells", "commas"),
+    [
+        (("1,5", "1,234"), True),
+        (("1,234", "2,345"), False),  # may be thousands
+        (("1,5", "2.5"), False),
+        (("1,5", "1,234.5%"), False),  # another column writes a point, in dress too
+        (("1,5", "$2.50"), False),
+    ],
+)
+def test_what_stands_before_fractions_in_a_file(cells: tuple[str, ...], commas: bool) -> None:
+    assert has_decimal_commas(cells) is commas
