@@ -98,9 +98,19 @@ def unwritable(path: Path, e: OSError) -> Failure:
         return cannot_create(path, text, "create the folder first, or choose another place")
     text = f"cannot write {path}: {e.strerror or e}"
     if name_of(e) in NOWHERE_TO_WRITE:
-        return cannot_create(path, text)
+        return cannot_create(path, text + _owned_by_another(path.parent, e))
     help = "free some space, or write to another disk" if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return Failure(Problem(text, code="write-failed", file=str(path), help=help), exit=Exit.IO_ERROR)
+
+
+def _owned_by_another(folder: Path, e: OSError) -> str:
+    """Returns whose the folder is, where permission is missing and it is another user's."""
+    try:
+        if isinstance(e, PermissionError) and folder.stat().st_uid != os.geteuid():
+            return f"; {folder} belongs to the user {folder.owner()}"
+    except (OSError, KeyError, AttributeError, NotImplementedError):  # nobody knows
+        pass
+    return ""
 
 
 def cannot_create(path: Path, text: str, help: str = "choose another place, or change the permissions") -> Failure:

@@ -27,11 +27,17 @@ class Lock:
 
     def _acquire(self) -> int:
         while True:
-            number = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            number, writable = self._open()
             if not _try_lock(number):
                 holder = os.read(number, 32).decode("ascii", "replace").strip()
                 os.close(number)
                 raise _busy(self.path.parent, holder)
+            if not writable:  # another user's, who holds it no more: a folder that is shared takes a new one
+                try:
+                    self.path.unlink(missing_ok=True)
+                finally:
+                    os.close(number)
+                continue
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(number), self.path.stat()):
                     break
@@ -39,6 +45,15 @@ class Lock:
         os.ftruncate(number, 0)
         os.write(number, f"{os.getpid()}\n".encode())
         return number
+
+    def _open(self) -> tuple[int, bool]:
+        """Returns the file's number, and whether it can be written: that of another user may only be readable."""
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), True
+        except PermissionError:
+            if not self.path.exists():
+                raise
+            return os.open(self.path, os.O_RDONLY), False
 
     def release(self) -> None:
         """Releases the lock; may be called twice."""
