@@ -38,6 +38,9 @@ def percent(share: float | None) -> str:
 
 def date(days: float) -> str:
     """Returns a day (and the time, where there is one) that is given as days since 1970: 2024-01-31, 2024-01-31
-    12:30."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(days * 86400))
+    12:30; one that no calendar of Python reaches as a number of days."""
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=round(days * 86400))
+    except (OverflowError, ValueError):
+        return f"1970 {days:+.4g} days"
     return f"{moment:%Y-%m-%d %H:%M}" if moment.hour or moment.minute else f"{moment:%Y-%m-%d}"

@@ -27,6 +27,7 @@ from bpcli.notation import Eq, NotationError
 from bpcli.notation.syntax import parse
 from bpcli.parts.data.arrays import read_npy
 from bpcli.records.training import Failure
+from bpcli.render.numbers import date
 from bpcli.studies.custom.load import registry_snapshot, restore_registry
 from bpcli.studies.evaluation.cross_validate import resume
 from bpcli.studies.run.runfolder import RunFolder
@@ -252,7 +253,17 @@ def test_a_line_that_describes_no_epoch(folder: Folder, line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"rows": 3}, {"data": [3]}, {"data": [{"file": 1, "sha256": ""}]}, {"kept": -1}, {"steps": 10**400}]
+    "change",
+    [
+        {"rows": 3},
+        {"data": [3]},
+        {"data": [{"file": 1, "sha256": ""}]},
+        {"kept": -1},
+        {"steps": 10**400},
+        {"root": "a\0"},
+        {"root": "\ud83d"},
+        {"sets": ["\ud800"]},
+    ],
 )
 def test_a_run_that_says_what_none_does(folder: Folder, change: Any) -> None:
     file = folder.path / "run-trees/run.json"
@@ -382,3 +393,8 @@ def test_branches_as_deep_as_a_config_can_hold(folder: Folder) -> None:
         for words in (("train", "deep.yaml", "--out", "deep", "-q"), ("predict", "deep", "--data", "trees.csv")):
             assert judge(words).code == 0
     folder.restore()
+
+
+@pytest.mark.parametrize("days", [1e12, -1e9, 1e300, 3e6])
+def test_a_day_that_no_calendar_has(days: float) -> None:
+    assert date(days) == f"1970 {days:+.4g} days"

@@ -2,11 +2,12 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bpcli.config.validate import error_line
 from bpcli.records.training import EpochRow, Failure, Problem
@@ -20,6 +21,16 @@ Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is Non
 """A number; JSON has no word for nan, and says null."""
 
 
+def _text(value: str) -> str:
+    """Returns a text that can be a path, whose bytes may be no UTF-8. Raises ValueError."""
+    if b"\0" in os.fsencode(value):
+        raise ValueError("it holds a null")
+    return value
+
+
+StoredText = Annotated[str, AfterValidator(_text)]
+
+
 class StoredRecord(BaseModel):
     """A record in a file of JSON: types are as they stand there, and what else it says is kept."""
 
@@ -29,20 +40,20 @@ class StoredRecord(BaseModel):
 class UsedFile(StoredRecord):
     """A file that a run was trained with, as it was then."""
 
-    file: str
-    sha256: str
+    file: StoredText
+    sha256: StoredText
     bytes: Count = 0
 
 
 class RunRecord(StoredRecord):
     """run.json."""
 
-    root: str
+    root: StoredText
     data: list[UsedFile]
-    sets: list[str]
-    config: str = ""
-    status: str = ""
-    reason: str = ""
+    sets: list[StoredText]
+    config: StoredText = ""
+    status: StoredText = ""
+    reason: StoredText = ""
     steps: Count = 0
     kept: Count = 0
     rows: dict[str, Count] = {}
@@ -51,9 +62,9 @@ class RunRecord(StoredRecord):
 class FoldsRecord(StoredRecord):
     """folds.json."""
 
-    root: str
-    sets: list[str]
-    config: str
+    root: StoredText
+    sets: list[StoredText]
+    config: StoredText
     folds: Annotated[int, Field(ge=2, le=1000)]
 
 
