@@ -11,6 +11,7 @@ from whole_settings import enlarged_layers
 from bpcli.family import ShapeError
 from bpcli.numeric.products import MAX_MACS, MIN_PART, equal_parts
 from bpcli.parts.layers.conv.axes import FilterAxis, phases
+from bpcli.parts.layers.conv.conv1d import Conv1d
 from bpcli.parts.layers.conv.conv2d import Conv2d
 from bpcli.parts.layers.pooling import AvgPool2d, MaxPool2d
 
@@ -89,6 +90,12 @@ def test_strides_whose_bytes_cannot_be_counted_are_refused() -> None:
     for more in ({"stride": 10**18}, {"kernel": 1, "dilation": 10**10}):
         with pytest.raises(ShapeError, match=r"a step of [\d,]+ pixels is larger than any image"):
             Conv2d.model_validate({"type": "conv2d", "filters": 1, "kernel": 1, **more}).plan((2, 2, 1))
+
+
+def test_windows_that_take_too_many_pieces_are_refused() -> None:
+    with pytest.raises(ShapeError, match="kernel of 1000000 x 1 take 1,000,008 products an image, at most 65,536"):
+        Conv1d(filters=3, kernel=10**6, padding=10**6).plan((7, 2))
+    Conv1d(filters=3, kernel=9, padding=10**6).plan((7, 2))
 
 
 def test_strides_that_take_too_many_products_are_refused() -> None:

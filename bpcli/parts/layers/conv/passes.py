@@ -17,6 +17,7 @@ from bpcli.parts.layers.conv.depthwise import Depthwise
 from bpcli.parts.layers.conv.recorded import RecordedCalls, recorded_work
 from bpcli.parts.layers.conv.strips import Strips
 
+MAX_PIECES = 1 << 16  # of an image's windows; what is recorded of each takes about a kilobyte
 MAX_STEP = 1 << 31  # pixels of a stride or a dilation: its bytes are counted in 64 bits
 
 MAX_PHASES = 1 << 16
@@ -65,6 +66,9 @@ class Passes:
         if (step := max(h.stride, w.stride, h.dilation, w.dilation)) > MAX_STEP:
             raise ShapeError(f"a step of {step:,} pixels is larger than any image", "a smaller `stride` or `dilation`")
         self.there = correlation(h, w, groups, channels, filters, biased == "there")
+        if (pieces := -(-h.out // self.there.tall)) > MAX_PIECES:
+            text = f"{h.out:,} rows of outputs of a kernel of {h.kernel} x {w.kernel} take {pieces:,} products an image"
+            raise ShapeError(f"{text}, at most {MAX_PIECES:,}", "a smaller `kernel`, or less `padding`")
         self.back = tuple(self._phase_filters(h, w, biased == "back"))
         self.cost_backward = sum(phase.filters.cost for phase in self.back if phase.filters is not None)
 
