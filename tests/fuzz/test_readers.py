@@ -100,6 +100,7 @@ def inside_residuals(meta: Any) -> None:
         (changed("rules.\udcff", 1), "unable to parse raw data as a unicode string"),
         (inside_residuals, "nested more than 100 levels deep"),
         (lambda meta: meta.pop("rules"), "it has no `rules`"),
+        (changed("experiment.seed", 10**400), "its header cannot be read"),
     ],
 )
 def test_a_model_that_says_what_none_does(folder: Folder, change: Callable[[Any], None], text: str) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
+from bpcli.config.scalars import MAX_INTEGER
 from bpcli.family.plan import Array
 from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.vectors import all_finite
@@ -176,7 +177,7 @@ def has_offsets(tensor: Any) -> bool:
 def parse_object(path: Path, text: bytes | str) -> dict[str, Any]:
     """Returns a JSON object. A key that stands twice and endless nesting are damage."""
     try:
-        found = json.loads(text, object_pairs_hook=without_duplicates)
+        found = json.loads(text, object_pairs_hook=without_duplicates, parse_int=bounded_int)
     except (ValueError, RecursionError) as e:
         raise damaged_file(path, f"its header cannot be read ({type(e).__name__})") from e
     if not isinstance(found, dict):
@@ -193,6 +194,14 @@ def is_deeper(tree: Any, levels: int) -> bool:
         inner = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
         level = [child for child in inner if isinstance(child, dict | list)]
     return bool(level)
+
+
+def bounded_int(text: str) -> int:
+    """Returns a whole number as a config can hold it. Raises ValueError where it is too large for a float."""
+    number = int(text)
+    if abs(number) >= MAX_INTEGER:
+        raise ValueError("a number is too large")
+    return number
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
