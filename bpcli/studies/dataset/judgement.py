@@ -16,6 +16,8 @@ from bpcli.studies.dataset.split import SPLIT_NAMES
 
 MIN_GROUPS = 10  # different values of a column that may name who or what the rows are of
 MIN_ROWS_OF_GROUP = 1.5  # rows of such a value, on average
+MIN_PURE_GROUPS = 20  # different values of a column whose name says nothing, each of one class
+MAX_ROWS_OF_GROUP = 50  # of such a value, on average
 MIN_ATTRIBUTE_VALUES = 5  # different values of a column that groups share
 MIN_ROWS = 40  # of fewer, no relation between columns is told from chance
 GIVEN_AWAY = 0.995  # of the target's spread, or of the rows, that one input explains before it is named
@@ -143,7 +145,22 @@ def _fixes_target(column: CodedColumn, columns: Mapping[str, CodedColumn], targe
     if len(column.codes) < 2 * column.count or not column.fixes(target):
         return False
     shared = (c for c in columns.values() if c is not column and c.count >= MIN_ATTRIBUTE_VALUES)
-    return any(column.fixes(c) for c in shared if len(c.codes) == len(column.codes))
+    return _is_of_one_class(column, target) or any(column.fixes(c) for c in shared if len(c.codes) == len(column.codes))
+
+
+def _is_of_one_class(column: CodedColumn, target: CodedColumn) -> bool:
+    """Whether it is no chance that all rows with the same cell are of one class, and no order of numbers explains it:
+    many small groups, as of visits of patients."""
+    if target.kind != "text" or column.count < MIN_PURE_GROUPS or len(column.codes) > MAX_ROWS_OF_GROUP * column.count:
+        return False
+    known = (column.codes >= 0) & (target.codes >= 0)
+    shares = np.bincount(target.codes[known]) / known.sum()
+    sizes = np.bincount(column.codes[known], minlength=column.count)[:, None]
+    if np.log((shares**sizes).sum(axis=1)).sum() > LOG_CHANCE:
+        return False
+    classes = target.codes[known][np.unique(column.codes[known], return_index=True)[1]]
+    changes = int((np.diff(classes) != 0).sum())
+    return column.kind == "text" or changes > 0.5 * (column.count - 1) * float(1 - (shares**2).sum())
 
 
 def _times(columns: Mapping[str, CodedColumn]) -> list[Hazard]:

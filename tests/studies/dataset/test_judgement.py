@@ -83,6 +83,18 @@ def test_what_rows_are_of_shows_without_a_name() -> None:
     assert "groups" not in codes(table(PERSON * 3.5, dose=PERSON, pulse=SOME))
 
 
+def test_small_groups_of_one_class_are_no_chance(rng: np.random.Generator) -> None:
+    """Visits of cows, which stay well or ill; nothing else is the same in all of them."""
+    cow = np.arange(N) // 5
+    state = np.array(["ill", "well"])[rng.integers(0, 2, N // 5 + 1)][cow]
+    name = np.array([f"c{k}" for k in cow])
+    (found,) = hazards(table(state, cow=name, pulse=SOME))
+    assert (found.code, found.remedy) == ("groups", "`split: {group: cow}`")
+    assert codes(table(state, cow=cow * 37.0, pulse=SOME)) == ["groups"]
+    assert codes(table(rng.permutation(state), cow=name, pulse=SOME)) == []
+    assert codes(table(np.where(cow > N // 10, "ill", "well"), cow=cow * 37.0, pulse=SOME)) != ["groups"]  # by size
+
+
 def test_a_column_that_says_train_or_test(rng: np.random.Generator) -> None:
     said = np.where(rng.random(N) < 0.8, "Train", "Test")
     (found,) = hazards(table(COIN, part=said, pulse=SOME))
