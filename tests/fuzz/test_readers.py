@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from bpcli.family import Source
 from bpcli.notation import Eq, NotationError
 from bpcli.notation.syntax import parse
 from bpcli.parts.data.arrays import read_npy
+from bpcli.parts.data.imagefile import read
 from bpcli.records.training import Failure
 from bpcli.render.numbers import date
 from bpcli.studies.custom.load import registry_snapshot, restore_registry
@@ -399,3 +401,18 @@ def test_branches_as_deep_as_a_config_can_hold(folder: Folder) -> None:
 @pytest.mark.parametrize("days", [1e12, -1e9, 1e300, 3e6])
 def test_a_day_that_no_calendar_has(days: float) -> None:
     assert date(days) == f"1970 {days:+.4g} days"
+
+
+def test_a_name_that_is_too_long_for_one(folder: Folder) -> None:
+    with inside(folder.path):
+        for words in (("predict", "run-trees", "--data", "x" * 5000), ("init", "x/" * 3000)):
+            found = judge(words)
+            assert (found.code in (2, 65, 66), found.fault) == (True, ""), found
+
+
+def test_a_picture_of_more_pixels_than_its_runs_can_hold(tmp_path: Path) -> None:
+    """A line of eight million pixels, in 70 bytes."""
+    head = b"BM" + struct.pack("<IHHI", 70, 0, 0, 54)
+    head += struct.pack("<IiiHHIIiiII", 40, 1 << 23, 6, 1, 8, 1, 16, 2835, 2835, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(head + bytes(16))
+    assert "more pixels than its bytes" in str(read(tmp_path / "a.bmp", "rgb", (6, 6)))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+RUN_LENGTHS = (1, 2)  # of a BMP file: its compression by runs of bytes and of half bytes
+PIXELS_OF_A_RUN = 255  # pixels
 SIXTEEN_BITS = 65535  # the value of white in an image of 16 bits
 
 
@@ -33,6 +35,8 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
             warnings.simplefilter("ignore")  # oddities that do not keep it from being read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as opened:
+                if opened.info.get("compression") in RUN_LENGTHS and _is_too_small(opened, file):
+                    return "it says that it has more pixels than its bytes can hold"
                 opened.load()
                 image = _on_white(ImageOps.exif_transpose(_bytes(opened)))  # turned as the camera was held
             image = image.convert("L" if mode == "gray" else "RGB")
@@ -46,6 +50,12 @@ def read(file: Path, mode: Literal["gray", "rgb"], size: tuple[int, int] | None)
     except PARSER_ERRORS as error:
         return getattr(error, "strerror", None) or reason(error)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _is_too_small(image: Image, file: Path) -> bool:
+    """Whether a file in which a run of up to 255 pixels takes two bytes has less than it needs: Pillow fills in what is
+    left of a line pixel by pixel, which takes seconds for long lines."""
+    return image.width * image.height > PIXELS_OF_A_RUN * file.stat().st_size
 
 
 def _bytes(image: Image) -> Image:

@@ -104,7 +104,10 @@ class Images(Source):
     @classmethod
     def reads(cls, path: Path) -> bool:
         """Whether the path is an image or a folder, whatever its name."""
-        return super().reads(path) or path.is_dir()
+        try:
+            return super().reads(path) or path.is_dir()
+        except OSError:  # a name that is too long for one
+            return False
 
     @classmethod
     def of_file(cls, path: str, like: Source | None, *, need_target: bool, row: Shape, root: Path) -> Images:
