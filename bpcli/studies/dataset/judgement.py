@@ -32,6 +32,12 @@ ENTITY = re.compile(
     re.I,
 )
 IDENTIFIER = re.compile(r"(?:.*[_\s.-])?(?i:id|uuid)(?:[_\s.-].*)?|.*[a-z](?:Id|ID)")
+SPLIT_FLAG = re.compile(
+    r"(?:is|in)[_\s.-]?(?:train|test|validation|holdout)(?:ing)?(?:[_\s.-]?(?:set|flag|split))?|"
+    r"(?:train|test|validation|holdout)(?:ing)?[_\s.-]?(?:set|flag|split)", re.I,
+)  # fmt: skip
+"""Names of columns of yes and no that say of which split a row is: a bare `train` may be a means of transport."""
+
 TIME = re.compile(r"(?:.*[_\s.])?(?:date|time|timestamp|datetime|day|year)", re.I)
 
 
@@ -114,7 +120,17 @@ def _split_names(table: Table) -> list[Hazard]:
             text_ = f"column `{name}` says {names} in every row"
             why = "rows divided by chance are others than those that were meant"
             found.append(Hazard("split-column", text_, why, split=("column", name)))
-    return found
+    for name in table.order if not found else ():
+        if name in table.at and SPLIT_FLAG.fullmatch(name.strip()) and _is_flag(table.numbers[:, table.at[name]]):
+            text_ = f"column `{name}` says which rows are to teach, and is an input"
+            why = "of rows to come it says nothing, and rows are divided by a column of the words train and test alone"
+            found.append(Hazard("split-column", text_, why, drop=name))
+    return found[:1]
+
+
+def _is_flag(values: Array) -> bool:
+    """Whether values (N,) are 0 and 1, both."""
+    return bool(((values == 0) | (values == 1)).all() and values.min() < values.max())
 
 
 def _groups(

@@ -14,8 +14,8 @@ from bpcli.studies.dataset.preprocessor import Labels
 from bpcli.studies.dataset.row_errors import row_failure
 
 SPLIT_NAMES = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
+    "train": "train", "training": "train", "trn": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "dev": "validation", "test": "test", "testing": "test", "tst": "test", "holdout": "test",
 }  # fmt: skip
 """What a column may call the splits, in small letters."""
 

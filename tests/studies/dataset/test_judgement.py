@@ -102,6 +102,12 @@ def test_a_column_that_says_train_or_test(rng: np.random.Generator) -> None:
     (odd,) = hazards(table(COIN, **{"a: b": said, "pulse": SOME}))
     assert odd.remedy == '`split: {column: "a: b"}`'
     assert codes(table(COIN, part=np.where(said == "Train", "Train", "north"), pulse=SOME)) == []
+    flag = (said == "Train").astype(float)
+    (yes,) = hazards(table(COIN, is_train=flag, pulse=SOME))
+    assert (yes.code, yes.remedy) == ("split-column", "`drop: [is_train]`")
+    short = np.where(said == "Train", "trn", "tst")
+    assert [h.split for h in hazards(table(COIN, part=short, is_train=flag, pulse=SOME))] == [("column", "part")]
+    assert codes(table(COIN, train=flag, pulse=SOME)) == []  # by train, not by car
 
 
 @pytest.mark.parametrize(
