@@ -51,6 +51,7 @@ class Hazard:
     why: str
     drop: str = ""
     split: tuple[str, str] = ("", "")
+    by_class: bool = False  # nothing says so but that each group is of one class, as any good input may tell
 
     def advice(self, option: str) -> str:
         """Returns what was found, why it matters, and what to type, in a sentence: the `option` that leaves the column
@@ -144,10 +145,11 @@ def _groups(
         repeated = c.count >= MIN_GROUPS and len(c.codes) >= MIN_ROWS_OF_GROUP * c.count
         if not repeated or not c.whole or c.kind in ("date", "boolean"):
             continue
-        if _is_named(c) or (target is not None and c is not target and _fixes_target(c, columns, target)):
+        named = _is_named(c) or (target is not None and c is not target and _fixes_target(c, columns, target))
+        if named or (target is not None and c is not target and _is_of_one_class(c, target)):
             text = f"column `{c.name}` has {c.count:,} different values in {len(c.codes):,} rows"
             why = "if it says who or what a row is of, rows of one are alike, and those that judge have been seen"
-            found.append((c.count, Hazard("groups", text, why, split=("group", c.name))))
+            found.append((c.count, Hazard("groups", text, why, split=("group", c.name), by_class=not named)))
     return [hazard for _, hazard in sorted(found, key=lambda pair: -pair[0])[:1]]
 
 
@@ -161,13 +163,15 @@ def _fixes_target(column: CodedColumn, columns: Mapping[str, CodedColumn], targe
     if len(column.codes) < 2 * column.count or not column.fixes(target):
         return False
     shared = (c for c in columns.values() if c is not column and c.count >= MIN_ATTRIBUTE_VALUES)
-    return _is_of_one_class(column, target) or any(column.fixes(c) for c in shared if len(c.codes) == len(column.codes))
+    return any(column.fixes(c) for c in shared if len(c.codes) == len(column.codes))
 
 
 def _is_of_one_class(column: CodedColumn, target: CodedColumn) -> bool:
     """Whether it is no chance that all rows with the same cell are of one class, and no order of numbers explains it:
     many small groups, as of visits of patients."""
     if target.kind != "text" or column.count < MIN_PURE_GROUPS or len(column.codes) > MAX_ROWS_OF_GROUP * column.count:
+        return False
+    if len(column.codes) < 2 * column.count or not column.fixes(target):
         return False
     known = (column.codes >= 0) & (target.codes >= 0)
     shares = np.bincount(target.codes[known]) / known.sum()

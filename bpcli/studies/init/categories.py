@@ -40,7 +40,11 @@ def one_hot_limits(table: Table) -> dict[str, int]:
     others will come, and what is learned of these helps with none of them."""
     wide = {name for name, column in table.texts.items() if len(column.found) > FEW_CATEGORIES}
     limit = min(MAX_CATEGORIES, max(FEW_CATEGORIES, MAX_ONE_HOT_NUMBERS // max(1, table.rows * len(wide))))
-    groups = {hazard.split[1] for hazard in (hazards(table) if wide else ()) if hazard.split[0] == "group"}
+    groups = {
+        hazard.split[1]
+        for hazard in (hazards(table) if wide else ())
+        if hazard.split[0] == "group" and not hazard.by_class
+    }
     few = {name for name in wide & groups if table.rows < MIN_ROWS_PER_MEMBER * len(table.texts[name].found)}
     return {name: 0 if name in few else limit for name in table.texts}
 

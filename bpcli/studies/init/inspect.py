@@ -24,6 +24,7 @@ from bpcli.studies.init.targets import (
     dressed_target_remarks,
     few_rows_remark,
     find_task,
+    gap_labels_remark,
     like_labels_remark,
     whole_numbers_remark,
 )
@@ -167,6 +168,7 @@ def _columns(
             *dressed_target_remarks(table),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),
+            *gap_labels_remark(table, classes, {"type": source.kind, "path": _path(source.files(root)[0], root)}),
             *few_rows_remark(table.rows, classes),
             *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),
             *far_off_remarks(table, {c.name: c.settings.get("missing_values", ()) for c in kept}),

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from bpcli.config.dump import flow
 from bpcli.family import Array, Table
 from bpcli.parts.data.cells import number_of
+from bpcli.parts.data.cells.missing import MISSING_AMONG_NUMBERS
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
 
 TableTask = Literal["classify", "regress"]
@@ -108,6 +111,18 @@ def like_labels_remark(table: Table, classes: Mapping[str, int]) -> tuple[str, .
                          "one, write them alike in the file")  # fmt: skip
     more = len(found) - MAX_LABELS_NAMED
     return (*found[:MAX_LABELS_NAMED], *([f"and {more} more such labels"] if more > 0 else []))
+
+
+def gap_labels_remark(table: Table, classes: Mapping[str, int], source: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the remark that labels look like words for no value, with the command that takes them so; `source` is its
+    type and path."""
+    odd = [label for label in classes if label.strip().lower() in (*MISSING_AMONG_NUMBERS, "none")]
+    if not odd or not table.target_names:
+        return ()
+    one, named = len(odd) == 1, " and ".join(f"`{label}`" for label in odd)
+    typed = f"bpcli init {shell_word(flow({**source, 'missing_values': odd}))} --target {shell_word(_name(table))}"
+    text = f"the label{'s' * (not one)} {named} of `{_name(table)}` {'is a class' if one else 'are classes'}: "
+    return (f"{text}if {'it stands' if one else 'they stand'} for no value, `{typed}`",)
 
 
 def few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:

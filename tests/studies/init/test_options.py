@@ -1,5 +1,6 @@
 """What a user says of columns goes before what is found; help can be typed where there is no config yet."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,12 @@ def test_a_number_of_a_target_that_stands_for_no_value_is_a_gap(lab: Lab) -> Non
     assert (
         "10 rows are left out" in lab.good("check", "b.yaml", "--set", f"data.train.{line.replace(': ', '=', 1)}").err
     )
+
+
+def test_a_label_that_looks_like_no_value_is_said_with_what_to_type(lab: Lab) -> None:
+    lab.write("a.csv", "x,y\n" + "".join(f"{i * 7 % 11},{('cat', 'dog', '-')[i % 3]}\n" for i in range(90)))
+    done = lab.good("init", "a.csv", "--target", "y")
+    (said,) = (line for line in done.err.splitlines() + done.out.splitlines() if "if it stands for no value" in line)
+    assert said.startswith("the label `-` of `y` is a class: ")
+    words = shlex.split(said.split("`")[-2])
+    assert "`y` as 2 classes" in "".join(lab.good(*words[1:], "--force").out)
