@@ -1,7 +1,6 @@
 """What `--data` means: a file of the kind the model was trained on, standard input, or a source spelled out."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from bpcli.config.yamlfile import parse
 from bpcli.family import OneOf, Settings, Shape, Source
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.unchanged import unchanged
+from bpcli.records.printable import shell_word
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.dataset.standard_input import STANDARD_INPUT, standard_input
 
@@ -74,7 +74,7 @@ def source_of(text: str, train: Source | None, need_target: bool, row: Shape = (
             return kind.of_file(text, train, need_target=need_target, row=row, root=root)
     zipped, plain = (", ".join(e for kind in kinds if kind.gzipped is gz for e in kind.endings) for gz in (True, False))
     help = f"known endings: {zipped} (each also with .gz), {plain}; or "
-    help += f"--data {shlex.quote(flow({'type': 'csv', 'path': text}))}"
+    help += f"--data {shell_word(flow({'type': 'csv', 'path': text}))}"
     raise Failure(Problem(f"{Path(text).name}: the ending does not say what it holds", code="ending", help=help))
 
 
@@ -126,7 +126,7 @@ def _option(setting: re.Match[str], typed: Mapping[str, Any]) -> str:
             settings["columns"][name] = settings["columns"].get(name, {}) | own
             if "missing_values" in own:  # in place of what stands for no value in all columns
                 settings.pop("missing_values", None)
-    return f"--data {shlex.quote(flow(settings))}"
+    return f"--data {shell_word(flow(settings))}"
 
 
 def _treatments(columns: Mapping[Any, Any] | None) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from bpcli.numeric.vectors import all_finite
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.class_labels import distinct_labels, lost_zeros, match_labels, not_classes, one_hot_ids
 from bpcli.studies.dataset.columns import ColumnEncoder, InputLayout, Scaling, expand_columns
-from bpcli.studies.dataset.row_errors import row_failure, row_name, shape_text
+from bpcli.studies.dataset.row_errors import expected_rows, no_column, no_value, row_failure, row_name, shape_text
 
 Labels = Literal["text", "ids", "one-hot", "none"]
 """How targets name classes: as text, as whole numbers, as rows with a single 1; `none` for numeric values."""
@@ -158,14 +158,14 @@ class Preprocessor:
         x = table.numbers[rows][:, pick]
         fixed = np.array([c.fill is not None for c in self._numeric()])
         i, j = (int(k) for k in np.argwhere(np.isnan(x) & ~fixed)[0])
-        return _no_value(table, rows[i], self._numeric()[j].name)
+        return no_value(table, rows[i], self._numeric()[j].name)
 
     def _positions(self, table: Table) -> Array | None:
         """Returns where each number column stands in the table's numbers; None where all are taken as they stand."""
         if self.columns and (table.names or table.texts or table.others):
             for c in self.columns:
                 if c.name not in (table.texts if c.categories else table.at):
-                    raise _no_column(table, c.name, c.kind)
+                    raise no_column(table, c.name, c.kind)
             return np.array([table.at[c.name] for c in self._numeric()], np.intp)
         shape = table.numbers.shape[1:]
         texts = [c.name for c in self.columns if c.kind != "number" or c.indicator] + list(table.texts)
@@ -175,7 +175,7 @@ class Preprocessor:
             if texts:
                 kind = next((c.kind for c in self.columns if c.name == texts[0]), "text")
                 text += f", with {kind if kind == 'text' else f'a {kind}'} in column `{texts[0]}`"
-            raise Failure(Problem(text, code="row-shape", help=_expected_rows(self, table)))
+            raise Failure(Problem(text, code="row-shape", help=expected_rows(table, self.shape, tuple(c.name for c in self.columns))))
         return None
 
     def _categories(self, table: Table, column: ColumnEncoder) -> Array:
@@ -192,7 +192,7 @@ class Preprocessor:
         text = table.texts[name][rows]
         codes, gaps = categories[text.codes], text.gaps
         if column.fill is None and gaps.any():
-            raise _no_value(table, rows[int(np.argmax(gaps))], name)
+            raise no_value(table, rows[int(np.argmax(gaps))], name)
         if column.unseen == "error" and (codes < 0).any():
             i = int(np.argmax(codes < 0))
             problem = f"column `{name}`: `{text[i]}` does not occur in the training rows"
@@ -333,12 +333,13 @@ class Preprocessor:
             raise _damaged("two of its classes have one name")
         if stored.columns and stored.shape != (sum(c.width for c in stored.columns),):
             raise _damaged("the columns do not add up to the shape of a row")
-        if odd := [c.name for c in stored.columns if not c.is_consistent]:
-            raise _damaged(f"the settings of column `{odd[0]}` do not fit together")
+        if odd := next((c.name for c in stored.columns if not c.is_consistent), None):
+            raise _damaged(f"the settings of column `{odd}` do not fit together")
         if bool(stored.classes) != (stored.labels != "none") or bool(stored.classes) == (stored.outputs > 0):
             raise _damaged("classes, labels and outputs do not fit together")
-        scalings = _scaling(tensors, "inputs", scaled), _scaling(tensors, "targets", (stored.outputs,))
-        return cls(**stored.__dict__, scaling=scalings[0], target_scaling=scalings[1])
+        scaling = _scaling(tensors, "inputs", scaled)
+        target_scaling = _scaling(tensors, "targets", (stored.outputs,))
+        return cls(**stored.__dict__, scaling=scaling, target_scaling=target_scaling)
 
 
 def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | None:
@@ -348,7 +349,8 @@ def _scaling(tensors: Mapping[str, Array], key: str, shape: Shape) -> Scaling | 
     for array in (shift, scale):
         if array is None or array.shape != shape or array.dtype != np.float64 or not np.isfinite(array).all():
             raise _damaged(f"the scaling of its {key} does not fit")
-    assert shift is not None and scale is not None  # noqa: PT018
+    assert shift is not None
+    assert scale is not None
     if not scale.all():
         raise _damaged(f"the scaling of its {key} divides by zero")
     return Scaling(shift, scale)
@@ -376,34 +378,6 @@ def _damaged(what: str) -> Failure:
     return Failure(Problem(f"the model file's description of its data is damaged: {what}", code="damaged-model"))
 
 
-def _no_value(table: Table, row: Any, name: str) -> Failure:
-    help = "fill the cell in or remove the row: nothing stands for a missing value here; train with `missing: median`"
-    return row_failure(table, row, name, f"column `{name}` has no value here", "missing-value", help)
-
-
 def _long_sides(shape: Shape) -> Shape:
     """Returns the sides of an array, without those of length 1."""
     return tuple(d for d in shape if d > 1)
-
-
-def _expected_rows(preprocessor: Preprocessor, table: Table) -> str:
-    if table.row_names and len(preprocessor.shape) == 3:
-        h, w, c = preprocessor.shape
-        mode = "gray" if c == 1 else "rgb"
-        return f"bring images to that form: {{type: images, path: ..., mode: {mode}, size: [{h}, {w}]}}"
-    names = tuple(c.name for c in preprocessor.columns)
-    return f"the model was trained on {join_names(names)}" if names else ""
-
-
-def _no_column(table: Table, name: str, kind: str) -> Failure:
-    if name in table.names or name in table.texts:
-        has, had = ("numbers", "text") if name in table.names else ("text", f"{kind}s")
-        text = f"{table.origin}: column `{name}` holds {has}, in training it held {had}"
-        return Failure(Problem(text, code="column-kind"))
-    if name in table.others:
-        text = f"{table.origin}: column `{name}` is left out here, and the model was trained on it"
-        help = "take it out of `drop`, or name another target or weight"
-        return Failure(Problem(text, code="missing-column", file=table.origin, help=help))
-    text = f"{table.origin} has no column `{name}`, which the model was trained on"
-    help = f"{suggestion(name, (*table.order, *table.others))}it has {join_names((*table.order, *table.others))}"
-    return Failure(Problem(text, code="missing-column", file=table.origin, help=help))
