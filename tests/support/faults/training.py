@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bpcli.records.training import Failure
 from bpcli.studies.evaluation import cross_validate as folds
 from bpcli.studies.run import resume as runs
@@ -25,6 +27,9 @@ loss: mean_squared_error
 training: {epochs: 3, batch_size: 3, early_stopping: {patience: 2}}
 """
 FOLDS = 2
+
+Work = Callable[[Path, Path], None]
+"""What is done in a folder with the file of an experiment."""
 
 
 def train(folder: Path, config: Path) -> None:
@@ -92,3 +97,13 @@ def cached(function: Callable[..., Any]) -> Callable[..., Any]:
         return known[key]
 
     return call
+
+
+def read_once(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = CONFIG) -> Path:
+    """Returns the file of an experiment in a folder, the current one, which is read and prepared a single time."""
+    monkeypatch.chdir(folder)
+    kept = cached(runs.set_up)
+    for module in (runs, folds):
+        monkeypatch.setattr(module, "set_up", kept)
+    (folder / "line.yaml").write_text(text)
+    return folder / "line.yaml"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from cli_lab import DATA
 
 from bpcli.family import Callback
 from bpcli.studies.run.resume import start
@@ -21,17 +22,6 @@ from hostile import formats
 from hostile.judge import Folder, inside, judge
 
 EPOCH = ("--quiet", "--set", "training.epochs=1")
-TREES = """\
-width,height,kind
-1.0,2.0,oak
-2.0,1.5,elm
-3.0,5.0,oak
-4.0,3.5,elm
-5.0,9.0,oak
-6.0,2.5,elm
-7.0,8.0,oak
-8.0,4.5,elm
-"""
 MESSY = '''\
 when,size,price,colour,ok,note,y
 2025-01-31,"1,234.5",\u20ac5.25,red,yes,a,0.5
@@ -144,7 +134,7 @@ def files() -> dict[str, bytes]:
     x, y = rng.normal(size=(8, 2)).astype("<f4"), np.arange(8) % 2
     pixels = rng.integers(0, 255, (8, 4, 4))
     found = {
-        "trees.csv": TREES,
+        "trees.csv": DATA,
         "messy.csv": MESSY,
         "trees.yaml": CONFIG,
         "rich.yaml": RICH,
@@ -168,8 +158,8 @@ def files() -> dict[str, bytes]:
         **{f"{e}.yaml": config_of(f"{{type: images, path: {e}}}", flat=True) for e in PICTURES},
     }
     binary = {
-        "wide.csv": TREES.encode("utf-16"),
-        "packed.csv.gz": gzip.compress(TREES.encode(), mtime=0),
+        "wide.csv": DATA.encode("utf-16"),
+        "packed.csv.gz": gzip.compress(DATA.encode(), mtime=0),
         "x.npy": npy(x),
         "y.npy": npy(y),
         "all.npz": formats.zip_of({"x.npy": npy(x), "y.npy": npy(y)}),

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faults.disk import WAYS, WRITING, Disk
-from faults.training import CONFIG, cached, differences, suffer, train, train_folds, wipe
-
-from bpcli.studies.evaluation import cross_validate
-from bpcli.studies.run import resume
-
-Work = Callable[[Path, Path], None]
+from faults.training import Work, differences, read_once, suffer, train, train_folds, wipe
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of an experiment that is read once."""
-    monkeypatch.chdir(tmp_path)
-    read_once = cached(resume.set_up)
-    for module in (resume, cross_validate):
-        monkeypatch.setattr(module, "set_up", read_once)
-    (tmp_path / "line.yaml").write_text(CONFIG)
-    return tmp_path / "line.yaml"
+    return read_once(tmp_path, monkeypatch)
 
 
 def wrong_after(work: Work, config: Path, points: slice, ways: tuple[str, ...], names: tuple[str, ...]) -> list[Any]:

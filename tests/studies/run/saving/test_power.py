@@ -12,25 +12,17 @@ from typing import Any
 import pytest
 from faults.disk import Disk, Event
 from faults.power import POLICIES, Node, replayed, restore
-from faults.training import CONFIG, cached, differences, suffer, train, train_folds
+from faults.training import CONFIG, Work, differences, read_once, suffer, train, train_folds
 
-from bpcli.studies.evaluation import cross_validate
-from bpcli.studies.run import resume
 from bpcli.studies.run.runfolder import RunFolder
 
-Work = Callable[[Path, Path], None]
 CHANGING = ("create", "mkdir", "unlink", "rmdir", "replace", "fsync", "write", "truncate", "ftruncate")
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of an experiment that is read once, with a checkpoint after every second step."""
-    monkeypatch.chdir(tmp_path)
-    read_once = cached(resume.set_up)
-    for module in (resume, cross_validate):
-        monkeypatch.setattr(module, "set_up", read_once)
-    (tmp_path / "line.yaml").write_text(CONFIG.rstrip().removesuffix("}") + ", checkpoint: {every: 2 steps}}\n")
-    return tmp_path / "line.yaml"
+    return read_once(tmp_path, monkeypatch, CONFIG.rstrip().removesuffix("}") + ", checkpoint: {every: 2 steps}}\n")
 
 
 def promised(events: list[Event]) -> int:
