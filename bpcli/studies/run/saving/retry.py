@@ -1,9 +1,11 @@
-"""Work on a disk that may fail for a while: said once, and tried again after pauses that grow."""
+"""Work that may fail for a while, of the disk or for want of memory: said once, and tried again after pauses that
+grow."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import unwritable
 
@@ -30,7 +32,8 @@ class Retry:
         return bool(self.reason) and time.monotonic() < self._again_at
 
     def do(self, work: Callable[[], Path | None]) -> Path | None:
-        """Returns what the work returns; None where it fails, or rests. Raises Failure where that is not the disk's."""
+        """Returns what the work returns; None where it fails, or rests. Raises Failure where that is neither the disk's
+        nor for want of memory."""
         if self.resting:
             return None
         try:
@@ -39,17 +42,20 @@ class Retry:
             failure = error if isinstance(error, Failure) else unwritable(Path(error.filename or "a file"), error)
             if failure.exit not in DISK_FAILURES:
                 raise
-            self._failed(failure.problems[0])
+            self._failed(failure.problems[0], failure.problems[0].text.rpartition(": ")[2])
+            return None
+        except NotEnoughMemoryError as error:
+            self._failed(Problem(str(error), code="memory", help=error.help), "memory")
             return None
         if self.reason:
             self.warn(Problem(f"{self.what} can be written again", code="saved-again", level="warning"))
             self.reason, self._pause = "", 0.0
         return found
 
-    def _failed(self, problem: Problem) -> None:
+    def _failed(self, problem: Problem, reason: str) -> None:
+        """Warns of a problem, unless it failed for this reason the last time too; begins a pause."""
         self._pause = min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), MAX_PAUSE_SECONDS)
         self._again_at = time.monotonic() + self._pause
-        reason = problem.text.rpartition(": ")[2]
         if reason != self.reason:
             help = f"{self.what} are tried again after {self._pause:g} s, then ever more seldom, and at the end"
             help += f"; {problem.help}" if problem.help else ""

@@ -15,6 +15,7 @@ from cli_lab import Lab
 from cli_lab import lab as lab
 
 from bpcli.config.experiment import Checkpoint
+from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run import modelfile, runfolder
 from bpcli.studies.run.atomic import unwritable
@@ -74,6 +75,23 @@ def test_what_is_not_the_disks_fault_is_raised(clock: Times) -> None:
 
     with pytest.raises(Failure, match="not finite"):
         Retry("lines", lambda _: None).do(write)
+
+
+def test_want_of_memory_is_said_once_and_tried_again(clock: Times) -> None:
+    """Other programs took it, and may give it back: the numbers in the message are others each time."""
+    said: list[Problem] = []
+    free = iter([5, 6, 7])
+
+    def write() -> None:
+        if left := next(free, 0):
+            raise NotEnoughMemoryError(f"9 MB of memory are needed, and {left} MB are free", "less beside it")
+
+    work = Retry("checkpoints", said.append)
+    for _ in range(4):
+        work.do(write)
+        clock.now += 1000
+    assert [p.code for p in said] == ["not-saved", "saved-again"]
+    assert "5 MB are free; training goes on" in said[0].text
 
 
 def test_an_error_of_the_system_is_one_of_the_disk(clock: Times) -> None:
