@@ -137,17 +137,26 @@ def _beyond(limits: Limits, values: Array, rows: Array, name: str, kind: str = "
         yield FarCell(int(rows[i]), name, shown, low_text, high_text, times)
 
 
-def far_off_remarks(table: Table, inputs: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
-    """Returns a remark on each column of numbers, `inputs` and targets, that holds a few far off from its others, in
-    all rows of a table; but those that stand for no value, which are given for each input by its name."""
+def target_values(table: Table) -> list[tuple[str, Array]]:
+    """Returns the targets (N,) float64 of a table by their names, none where they are text. Whether whole numbers are
+    classes a table does not say."""
+    if table.target is None or table.target.dtype == object:
+        return []
+    values = table.target.reshape(len(table.target), -1).astype(np.float64)
+    return list(zip(table.target_names, values.T, strict=False))
+
+
+def far_off_remarks(table: Table, inputs: Mapping[str, Sequence[float]], *, regresses: bool) -> tuple[str, ...]:
+    """Returns a remark on each column of numbers, `inputs` and, of a regression, targets, that holds a few far off from
+    its others, in all rows of a table; but those that stand for no value, which are given for each input by its
+    name."""
     columns: list[tuple[str, str, Array]] = []
     for name, gaps in inputs.items():
         if name in table.at and table.kind(name) in ("number", "date"):
             values = np.asarray(table.numbers[:, table.at[name]], np.float64)
             values = values + (0.0 if table.pivot is None else table.pivot[table.at[name]])
             columns.append((name, table.kind(name), values[~np.isin(values, gaps)] if gaps else values))
-    if table.target is not None and table.target.ndim == 2:
-        columns += [(name, "number", table.target[:, k]) for k, name in enumerate(table.target_names)]
+    columns += [(name, "number", values) for name, values in target_values(table)] if regresses else []
     found = []
     for name, kind, values in columns:
         limits = limits_of(values)
@@ -163,14 +172,11 @@ def far_off_remarks(table: Table, inputs: Mapping[str, Sequence[float]]) -> tupl
 
 
 def _far_targets(train: tuple[Table, Array], table: Table, rows: Array) -> list[FarCell]:
-    """Returns the targets of these rows that are far off from those of the training rows; none where they are
-    classes."""
-    known, target, found = train[0].target, table.target, list[FarCell]()
-    if known is None or target is None or known.ndim != 2 or target.ndim != 2:
-        return found
-    for k, name in enumerate(table.target_names):
-        if limits := limits_of(known[train[1], k]):
-            found += _beyond(limits, target[rows, k].astype(np.float64), rows, name)
+    """Returns the targets of these rows that are far off from those of the training rows."""
+    known, found = dict(target_values(train[0])), list[FarCell]()
+    for name, values in target_values(table):
+        if name in known and (limits := limits_of(known[name][train[1]])):
+            found += _beyond(limits, values[rows], rows, name)
     return found
 
 
@@ -178,13 +184,16 @@ def far_warnings(
     columns: Sequence[ColumnEncoder],
     origins: Mapping[str, tuple[Table, Array]],
     known: Mapping[str, Sequence[float]] | None = None,
+    *,
+    regresses: bool,
 ) -> tuple[Problem, ...]:
-    """Returns a warning of each cell, inputs and targets, that is far off from the training rows (of many, a few and
-    how many there are): row, column, how far, and in which split. `origins` has the table and the rows of each split;
-    numbers that are `known` to stand for no value, of a column by its name, have been warned of."""
+    """Returns a warning of each cell, inputs and, of a regression, targets, that is far off from the training rows (of
+    many, a few and how many there are): row, column, how far, and in which split. `origins` has the table and the rows
+    of each split; numbers that are `known` to stand for no value, of a column by its name, have been warned of."""
     found: list[Problem] = []
     for split, (table, rows) in origins.items():
-        cells = [*far_cells(columns, table, rows), *_far_targets(origins["train"], table, rows)]
+        cells = far_cells(columns, table, rows)
+        cells += _far_targets(origins["train"], table, rows) if regresses else []
         cells = [c for c in cells if known is None or all(f"{v:.6g}" != c.value for v in known.get(c.column, ()))]
         for cell in cells[:MAX_LISTED]:
             usual = f"{cell.low} to {cell.high}"

@@ -175,7 +175,11 @@ class Preprocessor:
             if texts:
                 kind = next((c.kind for c in self.columns if c.name == texts[0]), "text")
                 text += f", with {kind if kind == 'text' else f'a {kind}'} in column `{texts[0]}`"
-            raise Failure(Problem(text, code="row-shape", help=expected_rows(table, self.shape, tuple(c.name for c in self.columns))))
+            raise Failure(
+                Problem(
+                    text, code="row-shape", help=expected_rows(table, self.shape, tuple(c.name for c in self.columns))
+                )
+            )
         return None
 
     def _categories(self, table: Table, column: ColumnEncoder) -> Array:

@@ -13,6 +13,7 @@ from bpcli.parts.data.cells.missing import looks_like_sentinel
 from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, date_text
+from bpcli.studies.dataset.far_off import target_values
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
 ROWS_SHOWN = 5  # the first of train
@@ -60,11 +61,8 @@ def _sentinels(table: Table, rows: Array, j: int) -> tuple[float, ...]:
 
 
 def target_sentinels(table: Table, rows: Array) -> dict[str, tuple[float, ...]]:
-    """Returns the numbers of each target that seem to stand for no value, in these rows; none of classes."""
-    target = table.target
-    if target is None or target.ndim != 2:
-        return {}
-    found = {name: np.unique(target[rows, k], return_counts=True) for k, name in enumerate(table.target_names)}
+    """Returns the numbers of each target of a regression that seem to stand for no value, in these rows."""
+    found = {name: np.unique(values[rows], return_counts=True) for name, values in target_values(table)}
     return {name: find_sentinels(*counted) for name, counted in found.items()
             if len(counted[0]) and any(map(looks_like_sentinel, counted[0][[0, -1]].tolist()))}  # fmt: skip
 

@@ -81,9 +81,12 @@ def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tup
     if not origins or not columns:
         return duplicate_warnings(rows)
     table, train = origins["train"]
+    regresses = not setup.prepared.preprocessor.classes
+    gaps = target_sentinels(table, train) if regresses else {}
+    known = {c.name: c.sentinels for c in setup.prepared.columns} | gaps
     return (
-        *sentinel_warnings(target_sentinels(table, train), targets=True),
-        *far_warnings(columns, origins, {c.name: c.sentinels for c in setup.prepared.columns}),
+        *sentinel_warnings(gaps, targets=True),
+        *far_warnings(columns, origins, known, regresses=regresses),
         *nearly_constant_warnings(columns, table),
         *hazard_warnings(table, setup.experiment.data),
         *duplicate_warnings(rows, chance_of_a_twin(table, len(train))),

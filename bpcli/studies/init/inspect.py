@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bpcli.family import Array, Shape, Source, Table, Treatment
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
-from bpcli.studies.dataset.far_off import far_off_remarks
+from bpcli.studies.dataset.far_off import far_off_remarks, target_values
 from bpcli.studies.dataset.judgement import hazards
 from bpcli.studies.init.categories import codes_remarks, one_hot_limits
 from bpcli.studies.init.columns import FileColumn, file_column, sentinel_remark, sentinels
@@ -148,6 +146,7 @@ def _columns(
         "indicator": any(c.missing >= MIN_MISSING_SHARE for c in kept),
         "unseen": "ignore" if text_columns else None,
     }
+    found_gaps = {c.name: c.settings.get("missing_values", ()) for c in kept}
     plain = source.model_copy(update={"missing": "error", "columns": {}})
     return Inspection(
         source=_source_settings(plain, root, base, **settings),
@@ -171,7 +170,7 @@ def _columns(
             *gap_labels_remark(table, classes, {"type": source.kind, "path": _path(source.files(root)[0], root)}),
             *few_rows_remark(table.rows, classes),
             *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),
-            *far_off_remarks(table, {c.name: c.settings.get("missing_values", ()) for c in kept}),
+            *far_off_remarks(table, found_gaps, regresses=values == "regress"),
             *(hazard.advice(option("--drop", hazard.drop)) for hazard in found),
         ),
     )
@@ -179,9 +178,7 @@ def _columns(
 
 def _target_sentinels(table: Table) -> dict[str, tuple[Array, tuple[float, ...]]]:
     """Returns the values of each target (n,) that has numbers which seem to stand for no value, and these."""
-    targets = np.asarray(table.target).reshape(table.rows, -1)
-    found = {name: targets[:, k] for k, name in enumerate(table.target_names)}
-    return {name: (values, odd) for name, values in found.items() if (odd := sentinels(values))}
+    return {name: (values, odd) for name, values in target_values(table) if (odd := sentinels(values))}
 
 
 def _joined(found: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

@@ -247,3 +247,17 @@ def test_a_label_that_looks_like_no_value_is_said_with_what_to_type(lab: Lab) ->
     assert said.startswith("the label `-` of `y` is a class: ")
     words = shlex.split(said.split("`")[-2])
     assert "`y` as 2 classes" in "".join(lab.good(*words[1:], "--force").out)
+
+
+def test_a_mistyped_whole_number_of_a_target_is_said_by_init_and_check(lab: Lab) -> None:
+    prices = [100 + i * 37 % 90 for i in range(200)]
+    prices[50] *= 100
+    lab.write("a.csv", "x,y\n" + "".join(f"{p + i % 3},{p}\n" for i, p in enumerate(prices)))
+    done = lab.good("init", "a.csv", "--target", "y")
+    far = f"`y`: {prices[50]} lies far off from all others"
+    assert far in done.out + done.err
+    assert f"column `y`: a train row has {prices[50]}" in lab.good("check", "a.yaml").err
+    classes = "x,y\n" + "".join(f"{i % 7},{9000 if i % 100 == 0 else i % 3}\n" for i in range(400))
+    lab.write("b.csv", classes)
+    assert "far off" not in lab.good("init", "b.csv", "--target", "y", "--task", "classify").out
+    assert "column `y`" not in lab.good("check", "b.yaml").err
