@@ -44,6 +44,7 @@ class CsvLayout:
     encoding: str
     decimal: DecimalMark = "."
     comment: str | None = None
+    header_line: int = 1
 
     def sample_of(self, index: int) -> list[str]:
         """Returns the cells of a column in the first rows."""
@@ -52,9 +53,7 @@ class CsvLayout:
     def lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yields line number and cells of each row of data. Raises Failure."""
         found = rows(self.path, self.delimiter, self.encoding, self.comment)
-        if self.skip:
-            next(found)
-        return found
+        return itertools.dropwhile(lambda row: row[0] <= self.skip, found)
 
 
 def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
@@ -64,9 +63,10 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     form = form or CsvFormat()
     encoding = form.encoding or encoding_of(path)
     encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # with or without a mark
-    delimiter = form.delimiter or _sniff(path, encoding, form.comment)
+    declared = _declared_delimiter(path, encoding)
+    delimiter = form.delimiter or declared or _sniff(path, encoding, form.comment)
     lines = rows(path, delimiter, encoding, form.comment)
-    first = next(lines, None)
+    first = next(itertools.islice(lines, 1 if declared else 0, None), None)
     if first is None:
         raise data_error("the file is empty", path, code="empty-file", help="it needs a header line and rows of data")
     line, cells = first
@@ -94,8 +94,15 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     decimal: DecimalMark = form.decimal or "."
     if form.decimal is None and delimiter != ",":
         decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
-    skip = 0 if form.header is False else sample[0][0] - 1
-    return CsvLayout(path, delimiter, names, skip, sample, encoding, decimal, form.comment)
+    skip = sample[0][0] - 1 if declared or form.header is not False else 0
+    return CsvLayout(path, delimiter, names, skip, sample, encoding, decimal, form.comment, line)
+
+
+def _declared_delimiter(path: Path, encoding: str) -> str:
+    """Returns the delimiter that the first line names, as Excel writes it: `sep=;`; "" where it names none."""
+    with open_text(path, encoding=encoding) as file, _ReadErrors(path, encoding):
+        found = re.fullmatch(r'"?sep=(.)"?', file.readline(80).rstrip("\r\n"), re.I)
+    return found[1] if found else ""
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:

@@ -175,7 +175,7 @@ class Csv(ColumnSource):
         def absolute(name: str) -> str:
             return str(count + int(name)) if self.header is False and re.fullmatch(r"-\d{1,9}", name) else name
 
-        return Header(layout.names, layout.path, 1, absolute, hint)
+        return Header(layout.names, layout.path, layout.header_line, absolute, hint)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

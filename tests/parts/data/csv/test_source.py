@@ -191,3 +191,22 @@ def test_any_bytes_give_a_table_or_one_problem(content: bytes, header: bool | No
         return
     assert table.rows > 0
     assert np.isfinite(table.numbers).all()
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "\ufeffSEP=;\n"])
+@pytest.mark.parametrize("settings", [{}, {"delimiter": ";"}])
+@pytest.mark.parametrize("header", [True, False])
+def test_a_first_line_may_name_the_delimiter(first: str, settings: dict[str, Any], header: bool) -> None:
+    """As Excel writes it: it is no header, and lines are counted on."""
+    rows = "".join(f"{i},5;{i % 3};{i}\n" for i in range(300))
+    file = first + "a;b;y\n" * header + rows
+    more = {} if header else {"header": False, "target": "2"}
+    found = load(file, **settings, **more)
+    assert found.numbers.tolist() == [[i + 0.5, i % 3] for i in range(300)]
+    late, _ = problem(file.replace("250,5;", "250,x;"), **settings, **more)
+    assert (late.line, late.code) == (252 + header, "not-a-number")
+
+
+def test_a_header_below_comments_is_shown_where_it_stands() -> None:
+    said, _ = problem("# made by hand\n# in a hurry\na,a,y\n1,2,3\n", comment="#")
+    assert said.line == 3
