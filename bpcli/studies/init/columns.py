@@ -9,7 +9,6 @@ import numpy as np
 
 from bpcli.family import Array, CodedText, Table
 from bpcli.parts.data.cells import find_sentinels
-from bpcli.parts.data.cells.codes import are_names
 from bpcli.parts.data.cells.missing import looks_like_sentinel
 from bpcli.studies.dataset.far_off import nearly_constant
 from bpcli.studies.dataset.fit import MAX_CATEGORIES
@@ -65,32 +64,11 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
         why = "the same in every row" if low == high else "it numbers the rows"
         why = f"all but the same in every row, within {(high - low) / max(abs(low), abs(high)):.0e}" if nearly else why
         return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
-    if kind == "number" and not keep and not settings and _seem_names(name, values, low):
-        return _names(name, values, gaps)
     treatment = {"boolean": "1 or 0", "date": f"{', '.join(parts[:-1])} and {parts[-1]}"}.get(kind, "standardized")
     words = table.format_words(name)
     treatment = f"{words}; {treatment}" if words else treatment
     width = len(parts) if kind == "date" else 1
     return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark)
-
-
-def _seem_names(name: str, values: Array, low: float) -> bool:
-    """Whether the numbers of a column seem to be names; what says at once that they are none is looked at first."""
-    if low < 1 or (values != np.floor(values)).any():
-        return False
-    return are_names(*np.unique(values, return_counts=True), name)
-
-
-def _names(name: str, values: Array, gaps: float) -> FileColumn:
-    """Returns the description of a column of numbers that are names: it becomes text."""
-    numbers = np.unique(values)
-    count, shortest, longest = len(numbers), len(f"{numbers[0]:.0f}"), len(f"{numbers[-1]:.0f}")
-    digits = f"{longest} digits" if shortest == longest else f"{shortest} to {longest} digits"
-    remark = f"`{name}`: {count} different numbers of {digits} that come back look like names, and are read as "
-    remark += f"text; if they are amounts, `--number {name}`"
-    treatment = f"one-hot, {count} inputs"
-    return FileColumn(name, "text", f"{count} categories", treatment, width=count, missing=gaps,
-                      settings={"kind": "text"}, remark=remark)  # fmt: skip
 
 
 def sentinels(values: Array) -> tuple[float, ...]:

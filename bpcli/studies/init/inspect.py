@@ -8,12 +8,14 @@ from typing import Any
 
 from bpcli.family import Array, Shape, Source, Table, Treatment
 from bpcli.parts.data.columns.loading import ColumnRequest
+from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.data_option import source_of
 from bpcli.studies.dataset.far_off import far_off_remarks, target_values
 from bpcli.studies.dataset.judgement import hazards
-from bpcli.studies.init.categories import codes_remarks, one_hot_limits
+from bpcli.studies.init.categories import one_hot_limits
+from bpcli.studies.init.codes import codes_remarks, find_codes
 from bpcli.studies.init.columns import FileColumn, file_column, sentinel_remark, sentinels
 from bpcli.studies.init.options import USUAL, ColumnOptions, option
 from bpcli.studies.init.targets import (
@@ -122,8 +124,13 @@ def _columns(
         table, source = _load(source.model_copy(update={"columns": {**source.columns, **gaps}}), root, task)
         values, classes, several = find_task(table, task)
     as_read = table
-    if table.target is not None and table.target.ndim == 1 and classes:
-        table = source.load_columns(root, ColumnRequest(classes=True))  # 01 and 1 are two classes
+    unsaid = {name for name in table.order if source.declared_kind(name) is None} - options.kept
+    codes = find_codes(table, unsaid, hazards(table))
+    as_text = {name: (source.columns.get(name) or Treatment()).model_copy(update={"kind": "text"}) for name in codes}
+    source = source.model_copy(update={"columns": TreatmentMap({**source.columns, **as_text})})
+    by_labels = table.target is not None and table.target.ndim == 1 and bool(classes)
+    if by_labels or codes:
+        table = source.load_columns(root, ColumnRequest(classes=by_labels or None))  # 01 and 1 are two classes
         values, classes, several = find_task(table, task)
     limits = one_hot_limits(table)
     columns = [file_column(table, name, name in options.kept, limits.get(name, 0)) for name in table.order]
@@ -164,6 +171,7 @@ def _columns(
             *(w.text for w in table.warnings),
             *([UNNAMED_REMARK] if "" in set(source.drop) - set(named.drop) else []),
             *(c.remark for c in kept if c.remark),
+            *(codes[c.name] for c in kept if c.name in codes),
             *dressed_target_remarks(table),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),

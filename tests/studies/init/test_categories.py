@@ -1,17 +1,16 @@
-"""Text columns of many categories, and whole numbers that may be names."""
+"""Text columns of many categories."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bpcli.family import Array, CodedText, Table
+from bpcli.family import CodedText, Table
 from bpcli.studies.evaluation.evaluate import evaluate
-from bpcli.studies.init.categories import choose_encoding, one_hot_limits, order_and_names
+from bpcli.studies.init.categories import choose_encoding, one_hot_limits
 from bpcli.studies.init.init import write_config
 from bpcli.studies.init.inspect import Inspection, inspect_data
 from bpcli.studies.init.options import ColumnOptions
@@ -127,56 +126,3 @@ def test_all_categories_with_inputs_of_their_own_gain_more_than_they_lose(rows: 
             assert every >= max(frequency, frequent) - 0.01
         else:
             assert every > none - 0.05
-
-
-# Whole numbers
-
-
-CURVES: dict[str, Callable[[Array], Array]] = {
-    "a line": lambda r: r,
-    "a parabola": lambda r: r**2,
-    "a step": lambda r: np.where(r > 0.2, 1.0, 0.0),
-    "a wave": lambda r: np.sin(np.pi * r),
-    "nothing": lambda r: 0 * r,
-}
-
-
-@pytest.mark.parametrize("curve", CURVES)
-@pytest.mark.parametrize("seed", range(5))
-def test_an_order_is_no_name(curve: str, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 12, 600)
-    effect = CURVES[curve](np.linspace(-1, 1, 12))
-    y = effect[codes] + rng.normal(0, 0.3, 600)
-    assert order_and_names(codes * 5.0, y[:, None]) is None
-
-
-def test_numbers_that_are_names_are_told() -> None:
-    rng = np.random.default_rng(5)
-    codes, worth = np.array([101, 205, 317, 402, 548, 611, 790, 802]), [5, 1, 4, 0, 7, 2, 6, 3]
-    at = rng.integers(0, 8, 600)
-    rent = np.array(worth)[at] + rng.normal(0, 0.6, 600)
-    rooms = rng.integers(1, 6, 600)
-    f = found(area=codes[at], rooms=rooms, y=rent.round(3))
-    (remark,) = f.remarks
-    assert remark.startswith("`area`: 8 different whole numbers, whose order explains ")
-    assert remark.endswith("%: if they are names, `--text area`")
-    assert found(ColumnOptions(text=("area",)), area=codes[at], rooms=rooms, y=rent.round(3)).remarks == ()
-    assert found(ColumnOptions(number=("area",)), area=codes[at], rooms=rooms, y=rent.round(3)).remarks == ()
-    classes = np.array(["low", "high"])[(rent > 3.5).astype(int)]
-    assert any("`--text area`" in remark for remark in found(area=codes[at], rooms=rooms, y=classes).remarks)
-    patients = [f"p{i // 20}" for i in range(600)]  # all rows of one are alike: any few numbers know them
-    grouped = found(patient=patients, height=[150 + (7 * (i // 20)) % 40 for i in range(600)], y=rent.round(3)).remarks
-    assert not any("--text" in remark for remark in grouped)
-
-
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [([0.5, 1, 2, 3, 4, 5, 6, 7], False), ([0, 1, 2, 3, 4, 5, 6, 7], True), ([0, 1, 2, 3], False)],
-)
-def test_only_a_few_whole_numbers_are_names(values: list[float], named: bool) -> None:
-    rng, at = np.random.default_rng(5), np.arange(400) % len(values)
-    y = np.where(at % 2 == 0, 1.0, -1.0) + rng.normal(0, 0.1, 400)
-    assert (order_and_names(np.array(values, float)[at], y[:, None]) is not None) is named
-    many = np.arange(400) % 51
-    assert order_and_names(many.astype(float), np.where(many % 2, 1.0, -1.0)[:, None]) is None

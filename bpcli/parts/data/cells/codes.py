@@ -18,11 +18,14 @@ EXACT_INTEGER = 2**53
 LEADING_ZEROS_SHARE = 0.01
 """Share of the rows from which on digits with leading zeros make a column of different widths one of codes."""
 
-MOST_NAMES = 50
-"""Different whole numbers up to which they may be names."""
+MOST_NAMES = 1000
+"""Different whole numbers up to which they may be names, where their column is not called so."""
 
 ROWS_PER_NAME = 20
 """Rows of each, on average, from which on numbers come back as names do."""
+
+ROWS_PER_CODE = 5
+"""Likewise in a column that is called by a word for nothing but codes."""
 
 NAME_DIGITS = 5
 """Digits from which on numbers that are all equally wide may be names, where their column is not called so."""
@@ -30,33 +33,53 @@ NAME_DIGITS = 5
 CODE_DIGITS = 3
 """Digits of the longest of them, where it is."""
 
-CODE_WORDS = frozenset(
-    ["zip", "zipcode", "postcode", "postal", "plz", "code", "fips", "naics", "sku", "ean", "isbn", "store", "shop"]
-)
-"""Words in the name of a column of codes."""
+SURE_WORDS = frozenset({
+    "zip", "zipcode", "postcode", "postal", "plz", "insee", "fips", "naics", "sic", "isco", "sku", "ean", "gtin", "upc",
+    "isbn",
+})  # fmt: skip
+"""Words at the end of the name of a column of codes; its numbers may follow each other without gaps."""
+
+CODE_WORDS = frozenset(("code", "store", "shop", "id"))
+"""Other such words: the numbers have gaps between them."""
+
+_OF_NUMBERS = frozenset(("no", "nr", "nbr", "num", "number", "code", "id"))
+_WORD = re.compile(r"[^\W\d_]+")
+_INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 NAME_STEP = 10
 """Amounts that come back are multiples of this, or more (20000, 25500); names are not."""
 
 
+def is_called_code(name: str, words: frozenset[str] = CODE_WORDS | SURE_WORDS) -> bool:
+    """Whether the name of a column ends in one of the words, which say that it holds codes: `zip`, `PostalCode`,
+    `store_nbr`; `store_sales` ends in another."""
+    found = [word.lower() for word in _WORD.findall(_INNER_CAPITAL.sub(" ", name))]
+    while len(found) > 1 and found[-1] in _OF_NUMBERS - words:
+        found.pop()
+    return bool(found) and found[-1] in words
+
+
 def are_names(values: Array, counts: Array, name: str) -> bool:
-    """Whether whole numbers seem to be names, of places or products, and no amounts: few that come back, without a
-    common step, and with wide gaps between them (years have none); all of the same five digits or more, or, where the
-    column is called a code, the longest of three or more (another program may have dropped zeros in front). A first
-    guess for `init` to say: a file is never read so by itself.
+    """Whether whole numbers seem to be names, of places or products, and no amounts: they come back, without a common
+    step, and with wide gaps between them (years have none); all of the same five digits or more, or, where the column
+    is called a code, the longest of three or more (another program may have dropped zeros in front). A first guess for
+    `init` to say: a file is never read so by itself.
 
     values: n, the different numbers of a column (NaN is passed over); counts: n, how often each comes.
     """
     known = ~np.isnan(values)
     values, counts = values[known], counts[known]
-    if not 2 < len(values) <= MOST_NAMES or counts.sum() < ROWS_PER_NAME * len(values):
+    sure, called = is_called_code(name, SURE_WORDS), is_called_code(name)
+    each = ROWS_PER_CODE if sure else ROWS_PER_NAME
+    if len(values) < 3 or counts.sum() < each * len(values) or (len(values) > MOST_NAMES and not called):
         return False
     if (values != np.floor(values)).any() or values.min() < 1 or values.max() >= EXACT_INTEGER:
         return False
+    shortest, longest = len(str(int(values.min()))), len(str(int(values.max())))
+    if sure:
+        return longest >= CODE_DIGITS
+    wide = longest >= CODE_DIGITS if called else shortest == longest >= NAME_DIGITS
     numbers = [int(v) for v in values.tolist()]
-    shortest, longest = len(str(min(numbers))), len(str(max(numbers)))
-    is_called = not CODE_WORDS.isdisjoint(re.split(r"[\W_\d]+", name.lower()))
-    wide = longest >= CODE_DIGITS if is_called else shortest == longest >= NAME_DIGITS
     return wide and math.gcd(*numbers) < NAME_STEP and max(numbers) - min(numbers) > 3 * len(numbers)
 
 

@@ -238,7 +238,12 @@ def test_a_missing_value_that_is_also_a_value() -> None:
         ([999, 94105, 60601], 30, "where", False),  # not equally wide
         ([501, 94105, 60601], 30, "zip", True),  # where another program has dropped zeros
         ([1, 45, 99], 30, "store", False),  # too short
-        ([*range(10007, 90000, 997)], 30, "x", False),  # too many
+        ([*range(10007, 90000, 997)], 30, "x", True),
+        ([*range(100007, 900000, 707)], 30, "x", False),  # too many
+        ([*range(98101, 98120)], 5, "ZipCode", True),  # no gaps, few rows: what is called so is nothing else
+        ([*range(98101, 98120)], 30, "zip_sales", False),
+        ([101, 907, 455], 30, "StoreNbr", True),
+        ([101, 907, 455], 30, "store_sales", False),
     ],
 )
 def test_numbers_that_are_names(numbers: list[float], each: int, name: str, names: bool) -> None:
