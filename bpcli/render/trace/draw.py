@@ -14,7 +14,7 @@ from bpcli.render.trace.json import json
 from bpcli.render.trace.latex import latex
 from bpcli.render.trace.markdown import markdown
 from bpcli.render.trace.text import Terminal
-from bpcli.studies.run.atomic import atomic_text
+from bpcli.studies.run.atomic import atomic_files, atomic_text, encoded
 
 
 def write_derivation(d: Derivation, form: str, out: Path | None, width: int | None, ascii: bool) -> None:
@@ -44,8 +44,7 @@ def write_worksheet(found: Worksheet, form: str, out: Path | None) -> None:
         say("--out FILE writes the answers too, beside it")
         return
     key = out.with_name(f"{out.stem}.answers.yaml")
-    atomic_text(out, text)
-    atomic_text(key, found.key)
+    atomic_files({out: encoded(text), key: encoded(found.key)})
     say(f"the worksheet is in {out}, its answers in {key}")
 
 

@@ -20,6 +20,7 @@ from bpcli.studies.init.options import USUAL, ColumnOptions, as_options, option
 from bpcli.studies.init.targets import TableTask
 from bpcli.studies.init.tune import Tuning, tune, tuned_text, tuning_remarks
 from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
+from bpcli.studies.run.runfolder import remove
 
 STDOUT = Path("-")
 
@@ -90,10 +91,16 @@ def _write(text: str, file: Path) -> FirstConfig:
     validate(Experiment, parse(text, str(file)))  # what is written here can always be read
     if file == STDOUT:
         return FirstConfig(text.replace(SCHEMA_LINE, schema_line(str(examples.schema_file()))), None)
-    atomic_text(file, text)
     schema = file.parent / examples.SCHEMA
     if not schema.exists():
         atomic_bytes(schema, examples.schema_file().read_bytes())
+    is_new = not file.exists()
+    try:
+        atomic_text(file, text)
+    except Failure:
+        if is_new:  # it may stand there, but was not brought to the disk: the next attempt is not to be refused for it
+            remove(file)
+        raise
     return FirstConfig(text, file)
 
 

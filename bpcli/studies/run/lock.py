@@ -1,12 +1,11 @@
 """One training in a run folder at a time."""
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.run.atomic import unwritable
+from bpcli.studies.run.atomic import try_lock, unwritable
 
 LOCK_NAME = "train.lock"
 
@@ -28,7 +27,7 @@ class Lock:
     def _acquire(self) -> int:
         while True:
             number, writable = self._open()
-            if not _try_lock(number):
+            if try_lock(number) is False:
                 holder = os.read(number, 32).decode("ascii", "replace").strip()
                 os.close(number)
                 raise _busy(self.path.parent, holder)
@@ -62,21 +61,6 @@ class Lock:
                 self.path.unlink(missing_ok=True)
             os.close(self._number)
             self._number = None
-
-
-def _try_lock(number: int) -> bool:
-    """Whether the open file is ours now; also where locks do not exist (Windows, some network file systems)."""
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _busy(folder: Path, holder: str) -> Failure:

@@ -21,7 +21,7 @@ from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
-from bpcli.studies.run.atomic import atomic_text, make_folder, sync_folder, unwritable
+from bpcli.studies.run.atomic import TEMPORARY, atomic_text, make_folder, sync_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.lock import LOCK_NAME
 from bpcli.studies.run.saving.environment import environment
@@ -32,7 +32,6 @@ CHECKPOINTS = "checkpoints"
 CONFIGS = ("config.yaml", "config.resolved.yaml")
 RECORDS = ("run.json", "folds.json")
 """Files, of a run and of a cross-validation, that say how it began: where one stands, the folder is whole."""
-TEMPORARY = ".bpcli-*.tmp"
 
 
 class RunFolder:

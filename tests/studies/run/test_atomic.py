@@ -16,7 +16,7 @@ import pytest
 
 from bpcli.records.training import Exit, Failure
 from bpcli.studies.run import atomic
-from bpcli.studies.run.atomic import atomic_bytes, atomic_text
+from bpcli.studies.run.atomic import NewFile, atomic_bytes, atomic_files, atomic_text
 
 OLD, NEW = b"old", b"new content"
 CALLS = [(atomic, "open"), (os, "fsync"), (os, "chmod"), (os, "replace"), (os, "open"), (os, "close")]
@@ -126,6 +126,61 @@ def test_a_crash_at_each_call(file: Path, at: int, moment: str) -> None:
     assert child.returncode == 9, child.stderr
     renamed = at > 3 or (at == 3 and moment == "after")
     assert file.read_bytes() == (NEW if renamed else OLD)
+    atomic_bytes(file.with_name("other"), b"")
+    assert sorted(os.listdir(file.parent)) == ["model", "other"]
+
+
+def test_what_a_process_is_writing_stays_and_what_one_left_goes(file: Path) -> None:
+    left = file.with_name(".bpcli-0123456789abcdef.tmp")
+    left.write_bytes(b"half")
+    others = {".bpcli-notes", "a.tmp", "model"}
+    for name in others:
+        file.with_name(name).write_bytes(OLD)
+    with NewFile(file) as first:
+        first.write(NEW)
+        assert not left.exists()
+        with NewFile(file) as second:
+            assert len(os.listdir(file.parent)) == len(others) + 2
+            second.write(OLD)
+        assert file.read_bytes() == OLD
+    assert file.read_bytes() == NEW
+    assert set(os.listdir(file.parent)) == others
+
+
+def test_a_file_that_another_process_took_for_abandoned_is_begun_anew(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its creation and its locking."""
+    honest, numbers = atomic.try_lock, []
+
+    def locked(number: int) -> bool | None:
+        numbers.append(number)
+        beside = [p for p in file.parent.iterdir() if p != file]
+        if len(numbers) == 1:
+            beside[0].unlink()
+        return False if len(numbers) == 2 and not beside[0].unlink() else honest(number)
+
+    monkeypatch.setattr(atomic, "try_lock", locked)
+    atomic_bytes(file, NEW)
+    assert len(numbers) == 3
+    assert (file.read_bytes(), os.listdir(file.parent)) == (NEW, ["model"])
+
+
+def test_files_that_belong_together_are_all_written_before_one_takes_its_place(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = file.with_name("other")
+    other.write_bytes(OLD)
+
+    def fail(count: int, name: str) -> None:
+        if count == 4:  # the second fsync
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    watch(monkeypatch, fail)
+    with pytest.raises(Failure):
+        atomic_files({file: NEW, other: NEW})
+    assert (file.read_bytes(), other.read_bytes()) == (OLD, OLD)
+    assert sorted(os.listdir(file.parent)) == ["model", "other"]
 
 
 def test_a_disk_that_is_full(file: Path) -> None:

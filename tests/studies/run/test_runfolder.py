@@ -283,7 +283,7 @@ def test_a_lock_that_its_holder_removed_meanwhile_is_taken_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between opening and locking the file: what is locked then is no file of the folder any more."""
-    honest, opened = locking._try_lock, []
+    honest, opened = locking.try_lock, []
 
     def locked(number: int) -> bool:
         opened.append(number)
@@ -294,7 +294,7 @@ def test_a_lock_that_its_holder_removed_meanwhile_is_taken_anew(
             (tmp_path / "train.lock").write_text("")
         return honest(number)
 
-    monkeypatch.setattr(locking, "_try_lock", locked)
+    monkeypatch.setattr(locking, "try_lock", locked)
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
     lock = Lock(tmp_path)
     assert len(opened) == 3
