@@ -12,7 +12,7 @@ import numpy as np
 
 from bpcli.engine.divergence import NonFiniteError, first_non_finite
 from bpcli.engine.state import network_state, restore, snapshot
-from bpcli.family import Array, Callback
+from bpcli.family import HOOKS, Array, Callback
 from bpcli.numeric.order import row_order
 from bpcli.numeric.streams import Stream
 from bpcli.records.printable import shell_word
@@ -28,6 +28,8 @@ from bpcli.studies.run.state import EpochSums, TrainingState
 
 MAX_TRIED_ROWS = 32
 """Rows on which the weights are tried after each epoch."""
+NO_HOOKS = tuple(getattr(Callback, name) for name in HOOKS)
+"""Hooks that do nothing: whoever calls one learns nothing of the disk."""
 
 
 class Trainer:
@@ -206,8 +208,10 @@ class Trainer:
             self._call(callback, callback.on_checkpoint, file)
 
     def _call(self, callback: Callback, hook: Callable[..., None], *figures: object, saved: bool = False) -> None:
-        """Calls a hook of a callback. Where it raises, what was trained until then is kept in a checkpoint, unless that
-        is `saved`; one that every training has may fail to write."""
+        """Calls a hook of a callback, if it does something. Where it raises, what was trained until then is kept in a
+        checkpoint, unless that is `saved`; one that every training has may fail to write."""
+        if getattr(hook, "__func__", None) in NO_HOOKS:
+            return
         try:
             if self.saver is not None and callback in self._default:
                 self.saver.log(lambda: hook(self.state, *figures))

@@ -17,8 +17,8 @@ DISK_FAILURES = (Exit.CANNOT_CREATE, Exit.IO_ERROR)
 
 
 class Retry:
-    """Does work that writes `what`. It warns when that begins to fail, fails for another reason, and goes well again;
-    between two failures it rests."""
+    """Does work that writes `what` (what writes nothing would pass for a disk that is well again). It warns when that
+    begins to fail, fails for another reason, and goes well again; between two failures it rests."""
 
     def __init__(self, what: str, warn: Callable[[Problem], None]) -> None:
         self.what, self.warn = what, warn
@@ -48,16 +48,16 @@ class Retry:
             self._failed(Problem(str(error), code="memory", help=error.help), "memory")
             return None
         if self.reason:
+            self.reason, self._pause = "", 0.0  # before anybody is told, who may come back here
             self.warn(Problem(f"{self.what} can be written again", code="saved-again", level="warning"))
-            self.reason, self._pause = "", 0.0
         return found
 
     def _failed(self, problem: Problem, reason: str) -> None:
         """Warns of a problem, unless it failed for this reason the last time too; begins a pause."""
         self._pause = min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), MAX_PAUSE_SECONDS)
         self._again_at = time.monotonic() + self._pause
-        if reason != self.reason:
+        known, self.reason = self.reason, reason
+        if reason != known:
             help = f"{self.what} are tried again after {self._pause:g} s, then ever more seldom, and at the end"
             help += f"; {problem.help}" if problem.help else ""
             self.warn(Problem(f"{problem.text}; training goes on", code="not-saved", help=help, level="warning"))
-        self.reason = reason

@@ -51,8 +51,8 @@ class Saver:
 
     def save_first_model(self) -> None:
         """Writes the model after the first epoch of this process, if it can be written; later ones go with
-        checkpoints."""
-        if not self._model_epoch:
+        checkpoints, and where those cannot be written the first one too: it alone does not say that they can."""
+        if not self._model_epoch and not self._states.reason:
             self._states.do(self._write_model)
 
     def save(self) -> Path | None:

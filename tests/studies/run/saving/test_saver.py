@@ -94,6 +94,27 @@ def test_want_of_memory_is_said_once_and_tried_again(clock: Times) -> None:
     assert "5 MB are free; training goes on" in said[0].text
 
 
+def test_whoever_is_told_may_write_too(clock: Times) -> None:
+    """What a warning is handed to may itself be a log that this work writes."""
+    said: list[str] = []
+    errors = iter([FULL, None, None, OSError(5, "Input/output error"), FULL])
+
+    def write() -> None:
+        if error := next(errors, None):
+            raise unwritable(Path("run/a"), error)
+
+    def warn(problem: Problem) -> None:
+        said.append(problem.code)
+        assert len(said) < 9
+        work.do(write)
+
+    work = Retry("lines", warn)
+    for _ in range(6):
+        work.do(write)
+        clock.now += 1000
+    assert said == ["not-saved", "saved-again", "not-saved", "not-saved", "saved-again"]
+
+
 def test_an_error_of_the_system_is_one_of_the_disk(clock: Times) -> None:
     said: list[Problem] = []
 
@@ -217,6 +238,32 @@ def test_lines_that_could_not_be_written_are_written_later(lab: Lab, monkeypatch
     assert "warning: cannot write run/metrics.jsonl: No space left on device; training goes on [not-saved]" in found.err
     lines = (lab.path / "run/metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "model.safetensors", "step-0000000[2-4]"])
+def test_a_disk_that_is_full_for_a_moment_is_told_once_and_nothing_is_lost(
+    name: str, lab: Lab, monkeypatch: pytest.MonkeyPatch, clock: Times
+) -> None:
+    """The clock goes on, so that each is tried again while training goes on, and by nobody who writes nothing."""
+    honest, honest_step, refused = open, Trainer._step, []
+
+    def refuse(file: Any, mode: str = "r", *words: Any, **more: Any) -> Any:
+        if "a" in mode and re.search(name, str(file)) and not refused:
+            refused.append(file)
+            raise FULL
+        return honest(file, mode, *words, **more)
+
+    def step(self: Trainer, rows: Any) -> None:
+        clock.now += 0.7
+        honest_step(self, rows)
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Trainer, "_step", step)
+    failing(monkeypatch, name, lambda k: k <= 2 and name != "metrics.jsonl")
+    found = lab.good("train", "trees.yaml", "--out", "run", "--json", "--set", "training.epochs=5", "--set", EVERY_STEP)
+    assert [w["code"] for w in json.loads(found.out)["warnings"]] == ["not-saved", "saved-again"]
+    lines = (lab.path / "run/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
 
 def test_a_log_that_somebody_else_changed_is_written_anew(tmp_path: Path) -> None:
