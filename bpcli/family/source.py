@@ -141,6 +141,10 @@ class Treatment(Settings):
         None, ge=1, description="training rows from which on a category has an input of its own; left out: all have, "
         "beside a frequency none",
     )  # fmt: skip
+    max_categories: int | None = Field(
+        None, ge=1, description="how many categories have an input of their own, at most: those with the most training "
+        "rows",
+    )  # fmt: skip
     missing_values: MissingValues = Field(
         (), description="words and numbers that stand for no value in this column, beside the usual ones"
     )

@@ -29,7 +29,8 @@ class ColumnEncoder:
     for each of its `categories` (sorted); an `indicator` is one more, 1 where there was no value.
 
     Where `counts` are known, the training rows of each category, only those with `min_rows` and more have inputs of
-    their own (0: none has), and by the encoding `frequency` one more input says how often the category occurs.
+    their own, and of these the `max_categories` most frequent (0 of both: none has), and by the encoding `frequency`
+    one more input says how often the category occurs.
 
     `format` is how the cells of the training file were written, where it was a text file. `fill` stands for a missing
     value: a number (of a date its days since 1970), or one of the categories. `limits` are those of the numbers of the
@@ -49,6 +50,7 @@ class ColumnEncoder:
     encoding: CategoryEncoding = "one_hot"
     counts: tuple[int, ...] = ()
     min_rows: int = 0
+    max_categories: int = 0
 
     @property
     def scaled_width(self) -> int:
@@ -65,8 +67,10 @@ class ColumnEncoder:
         """The categories that have an input of their own, of 0 and 1."""
         if not self.counts:
             return self.categories
-        least = self.min_rows or max(self.counts) + 1
-        return tuple(c for c, n in zip(self.categories, self.counts, strict=False) if n >= least)
+        least = self.min_rows or (1 if self.max_categories else max(self.counts) + 1)
+        own = [(-n, c) for c, n in zip(self.categories, self.counts, strict=False) if n >= least]
+        own = sorted(own)[: self.max_categories or None]  # of equally frequent ones the first by name
+        return tuple(sorted(c for _, c in own))
 
     @property
     def has_frequency(self) -> bool:
@@ -132,7 +136,8 @@ class ColumnEncoder:
             and (filled or not self.indicator)
             and len(self.counts) in (0, len(self.categories))
             and all(n > 0 for n in self.counts)
-            and (bool(self.counts) or (not self.min_rows and not self.has_frequency))
+            and (bool(self.counts) or not (self.min_rows or self.max_categories or self.has_frequency))
+            and min(self.min_rows, self.max_categories) >= 0
             and (not self.categories or bool(self.one_hot) or self.has_frequency)
             and len(self.limits) in (0, 4)
             and (not self.limits or self.kind != "text")

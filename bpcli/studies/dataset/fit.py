@@ -42,8 +42,8 @@ def labels_of(table: Table, targets: Literal["classes", "values"]) -> Labels:
 
 def fit_preprocessor(table: Table, rows: Array, labels: Labels, scale: Scaler, scale_target: Scaler) -> Preprocessor:
     """Returns what these rows teach; no other row of the table is read. Raises Failure: a text column with over 1,000
-    categories that would have inputs of their own, a column without a value, a single class, numbers too large to
-    scale."""
+    categories that would have inputs of their own though nobody said so, a column without a value, a single class,
+    numbers too large to scale."""
     columns = tuple(_column(table, name, rows) for name in table.order)
     scaling = _scaling(table, rows, columns, scale)
     shape = (sum(c.width for c in columns),) if columns else table.numbers.shape[1:]
@@ -108,12 +108,15 @@ def _column(table: Table, name: str, rows: Array) -> ColumnEncoder:
         unseen = treatment.unseen or "error"
         indicator = bool(treatment.indicator) and bool(cells.gaps.any())
         categories, encoding = tuple(sorted(found)), treatment.encoding or "one_hot"
-        counted = encoding == "frequency" or treatment.min_rows is not None
+        counted = encoding == "frequency" or bool(treatment.min_rows or treatment.max_categories)
         return ColumnEncoder(
             name, kind, categories, (), missing, fill, indicator, unseen, form, encoding=encoding,
             counts=tuple(found[c] for c in categories) if counted else (), min_rows=treatment.min_rows or 0,
+            max_categories=treatment.max_categories or 0,
         )  # fmt: skip
-    if said := next((key for key in ("encoding", "min_rows") if getattr(treatment, key) is not None), None):
+    if said := next(
+        (key for key in ("encoding", "min_rows", "max_categories") if getattr(treatment, key) is not None), None
+    ):
         text = f"column `{name}` holds {kind}s, and `{said}` is about the categories of a text"
         path, help = ("data", "train", "columns", name, said), "leave it out, or write `kind: text` beside it"
         raise Failure(Problem(text, code="treatment", path=path, help=help))
@@ -137,16 +140,18 @@ def _count_categories(table: Table, name: str, found: dict[str, int], treatment:
     if not found:
         raise _no_value(table, name)
     frequency, least = treatment.encoding == "frequency", treatment.min_rows or 0
-    own = sum(n >= least for n in found.values()) if least or not frequency else 0
-    if own > MAX_CATEGORIES or len(found) > MAX_COUNTED:
-        what = f"{own} of them" if least > 1 and own > MAX_CATEGORIES else "each"
+    most = treatment.max_categories
+    own = sum(n >= least for n in found.values()) if least or most or not frequency else 0
+    own = min(own, most or own)
+    if own > max(MAX_CATEGORIES, most or 0) or len(found) > MAX_COUNTED:
+        what = f"{own} of them" if own > MAX_CATEGORIES and (least > 1 or most) else "each"
         text = f"column `{name}` holds {len(found)} different texts: {what} would become an input of its own"
         if len(found) > MAX_COUNTED:
             text = f"column `{name}` holds {len(found):,} different texts, more than the {MAX_COUNTED:,} that are kept"
         help = f"leave it out with `drop: [{yaml_name(name)}]`"
         if len(found) <= MAX_COUNTED:
-            help += f", or write `columns: {{{yaml_name(name)}: {{encoding: frequency}}}}` in the train source"
-            help += f", with `min_rows: {least + 1}` or more" if least and frequency else ""
+            setting = f"columns: {{{yaml_name(name)}: {{encoding: frequency, max_categories: {MAX_CATEGORIES}}}}}"
+            help += f", or write `{setting}` in the train source"
         raise Failure(Problem(text, code="categories", file=table.origin, help=help))
     if least and not own and not frequency:
         text = (

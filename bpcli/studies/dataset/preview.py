@@ -1,7 +1,7 @@
 """What `check` shows of the data: its columns and what is done to them, its first rows, and rows in two splits."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -97,7 +97,9 @@ def _treatment_text(c: ColumnEncoder, scaled: str) -> str:
 def categories_text(c: ColumnEncoder) -> str:
     """Returns what the categories of a text column become, in words."""
     own = len(c.one_hot)
-    made = f"one-hot{f' from {c.min_rows:,} rows on' if c.min_rows > 1 else ''}, {own} input{'s' * (own != 1)}"
+    chosen = f" from {c.min_rows:,} rows on" if c.min_rows > 1 else ""
+    chosen += " of the most frequent" if 0 < c.max_categories < len(c.categories) else ""
+    made = f"one-hot{chosen}, {own} input{'s' * (own != 1)}"
     return (f"{made}, frequency, 1 input" if own else "frequency, 1 input") if c.has_frequency else made
 
 
@@ -158,28 +160,54 @@ def _cell(table: Table, row: int, name: str) -> str:
     return date_text(value) if table.kind(name) == "date" else f"{value:g}"
 
 
-def duplicate_warnings(splits: Mapping[str, tuple[Array, Array]], chance: float = 0.0) -> tuple[Problem, ...]:
+def duplicate_warnings(
+    splits: Mapping[str, tuple[Array, Array]],
+    chance: float = 0.0,
+    origins: Mapping[str, tuple[Table, Array]] | None = None,
+    columns: Sequence[ColumnEncoder] = (),
+) -> tuple[Problem, ...]:
     """Returns a warning for each split with rows that stand in train too, inputs and target alike: they do not show how
-    well the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each. Rows of few possible kinds
-    repeat by nature: `chance` is how likely a row's twin in train is by chance alone, and warned is of far more."""
+    well the model predicts. `splits` holds the encoded inputs (N, ...) and targets of each; where the tables and rows
+    that they are made of are known (`origins`), the cells of the input `columns` are compared, since rare categories
+    may become one input. Rows of few possible kinds repeat by nature: `chance` is how likely a row's twin in train is
+    by chance alone, and warned is of far more."""
     if len(splits) < 2 or any(not isinstance(a, np.ndarray) for pair in splits.values() for a in pair):
         return ()  # rows on the disk are not compared
-    train = np.sort(row_hashes(*splits["train"]))
+    known: dict[str, dict[str, int]] = {c.name: {} for c in columns if c.kind == "text"}
+    marks = {
+        name: row_hashes(t, *([x] if origins is None else _cells(*origins[name], columns, known)))
+        for name, (x, t) in splits.items()
+    }
+    train = np.sort(marks["train"])
     found = []
-    for name, (x, t) in splits.items():
+    for name, hashes in marks.items():
         if name == "train":
             continue
-        hashes = row_hashes(x, t)
         ranks = np.searchsorted(train, hashes).clip(max=len(train) - 1)
         count = int((train[ranks] == hashes).sum())
-        expected = chance * len(x)
+        expected = chance * len(hashes)
         if count > TIMES_CHANCE * expected + DEVIATIONS * math.sqrt(expected):
-            text = f"{count:,} of {len(x):,} {name} rows stand in train too, inputs and target alike"
+            text = f"{count:,} of {len(hashes):,} {name} rows stand in train too, inputs and target alike"
             text += f" (by chance about {expected:.0f} would)" if expected >= 0.5 else ""
             help = "they are remembered, not judged: leave one of each in the file; where a column says which rows "
             help += "belong together, write `split: {group: COLUMN}` under `data` with its name"
             found.append(Problem(text, code="twice", path=("data",), help=help, level="warning"))
     return tuple(found)
+
+
+def _cells(
+    table: Table, rows: Array, columns: Sequence[ColumnEncoder], known: Mapping[str, dict[str, int]]
+) -> Iterator[Array]:
+    """Yields the cells of each column in these rows (n,), as numbers: equal ones of texts are equal in all tables, by
+    the numbers that are `known`."""
+    for c in columns:
+        if c.name in known:
+            cells, numbers = table.texts[c.name], known[c.name]
+            places = np.array([numbers.setdefault(cell, len(numbers)) for cell in cells.categories], np.float64)
+            yield places[cells.codes[rows]]
+        else:
+            j = table.at[c.name]
+            yield table.numbers[rows, j].astype(np.float64) + (0.0 if table.pivot is None else table.pivot[j])
 
 
 def row_hashes(*arrays: Array) -> Array:

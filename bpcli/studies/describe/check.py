@@ -89,7 +89,7 @@ def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tup
         *far_warnings(columns, origins, known, regresses=regresses),
         *nearly_constant_warnings(columns, table),
         *hazard_warnings(table, setup.experiment.data),
-        *duplicate_warnings(rows, chance_of_a_twin(table, len(train))),
+        *duplicate_warnings(rows, chance_of_a_twin(table, len(train)), origins, columns),
     )
 
 

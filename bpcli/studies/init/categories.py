@@ -52,10 +52,10 @@ def choose_encoding(cells: CodedText, limit: int) -> Encoding:
         return Encoding(f"one-hot, {len(counts)} inputs", len(counts))
     if len(counts) > MAX_COUNTED:
         return Encoding("", 1, left_out="too many to tell apart")
-    least = counts[limit] + 1
-    own = sum(n >= least for n in counts)
-    settings: dict[str, Any] = {"encoding": "frequency"}
+    settings = {"encoding": "frequency", "max_categories": limit}
+    if counts[limit] > 1:
+        return Encoding(f"one-hot of the {limit:,} most frequent, and frequency", limit + 1, settings)
+    own = sum(n > 1 for n in counts)  # what stands in one row says nothing of others
     if not own:
-        return Encoding("frequency, 1 input", 1, settings)
-    words = f"one-hot from {least:,} rows on, and frequency" if least > 1 else "one-hot, and frequency"
-    return Encoding(words, own + 1, {**settings, "min_rows": least})
+        return Encoding("frequency, 1 input", 1, {"encoding": "frequency"})
+    return Encoding("one-hot from 2 rows on, and frequency", own + 1, {**settings, "min_rows": 2})

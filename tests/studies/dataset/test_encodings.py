@@ -63,6 +63,24 @@ def test_rare_categories_have_no_input_of_their_own(least: int, own: str) -> Non
     assert x.tolist() == [[float(town == other) for other in own] for town in TOWNS]
 
 
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [({"max_categories": 2}, "ab"), ({"max_categories": 3}, "abc"), ({"max_categories": 9}, "abcd"),
+     ({"max_categories": 3, "min_rows": 3}, "ab"), ({"max_categories": 1, "min_rows": 3}, "a")],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["one_hot", "frequency"])
+def test_the_most_frequent_categories_have_inputs_of_their_own(settings: Any, own: str, encoding: str) -> None:
+    """Of equally frequent ones (c and d) the first by name."""
+    towns = ["d", *TOWNS]
+    found = by("town,y\n" + "".join(f"{town},{i % 2}\n" for i, town in enumerate(towns)), encoding=encoding, **settings)
+    x = found.splits["train"].x[:, : len(own)]
+    assert x.tolist() == [[float(town == other) for other in own] for town in towns]
+    (column,) = found.preprocessor.columns
+    assert column.width == len(own) + (encoding == "frequency")
+    assert column.is_consistent
+    assert (" of the most frequent" in found.columns[0].treatment) is (len(own) < 4 and settings != {"min_rows": 3})
+
+
 def test_an_unseen_category_occurs_0_times() -> None:
     preprocessor = by(encoding="frequency", min_rows=3, unseen="ignore").preprocessor
     source = Csv.model_validate(csv("town\nc\nz\na\n", name="later.csv"))
@@ -123,6 +141,8 @@ def test_a_damaged_encoding(change: dict[str, Any]) -> None:
 def test_settings_that_do_not_fit_together() -> None:
     assert not ColumnEncoder("a", "text", ("u",), encoding="frequency").is_consistent
     assert not ColumnEncoder("a", "text", ("u",), min_rows=2).is_consistent
+    assert not ColumnEncoder("a", "text", ("u",), max_categories=2).is_consistent
+    assert not ColumnEncoder("a", "text", ("u",), counts=(1,), max_categories=-1).is_consistent
     assert not ColumnEncoder("a", "text", ("u",), counts=(1,), min_rows=2).is_consistent  # no input at all
     assert ColumnEncoder("a", "text", ("u",), counts=(1,), min_rows=1).is_consistent
 
@@ -130,9 +150,9 @@ def test_settings_that_do_not_fit_together() -> None:
 # Bad input
 
 
-@pytest.mark.parametrize("key", ["encoding", "min_rows"])
+@pytest.mark.parametrize("key", ["encoding", "min_rows", "max_categories"])
 def test_numbers_have_no_categories(key: str) -> None:
-    found = problem_of(csv("n,y\n1,0\n2,1\n", columns={"n": {key: {"encoding": "frequency", "min_rows": 2}[key]}}))
+    found = problem_of(csv("n,y\n1,0\n2,1\n", columns={"n": {key: "frequency" if key == "encoding" else 2}}))
     assert found.text == f"column `n` holds numbers, and `{key}` is about the categories of a text"
     assert found.help == "leave it out, or write `kind: text` beside it"
 
@@ -145,9 +165,14 @@ def test_no_category_has_rows_enough() -> None:
 def test_a_column_of_many_texts() -> None:
     text = "name,y\n" + "".join(f"n{i // 2},{i % 2}\n" for i in range(2002))
     assert problem_of(csv(text)).help == (
-        "leave it out with `drop: [name]`, or write `columns: {name: {encoding: frequency}}` in the train source"
+        "leave it out with `drop: [name]`, or write `columns: {name: {encoding: frequency, max_categories: 1000}}` in "
+        "the train source"
     )
     assert ready(csv(text, columns={"name": {"encoding": "frequency"}})).splits["train"].x.shape == (2002, 1)
     found = problem_of(csv(text, columns={"name": {"encoding": "frequency", "min_rows": 2}}))
     assert found.text == "column `name` holds 1001 different texts: 1001 of them would become an input of its own"
-    assert found.help.endswith("with `min_rows: 3` or more")
+    assert "max_categories: 1000" in found.help
+    typed = {"name": {"encoding": "frequency", "max_categories": 1000}}
+    assert ready(csv(text, columns=typed)).splits["train"].x.shape == (2002, 1001)
+    said = {"name": {"max_categories": 1001}}
+    assert ready(csv(text, columns=said)).splits["train"].x.shape == (2002, 1001)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from data_cases import csv
 
+from bpcli.config.data import Data
 from bpcli.family.plan import Array
 from bpcli.studies.dataset import preview
+from bpcli.studies.dataset.prepare import prepare
 from bpcli.studies.dataset.preview import duplicate_warnings, row_hashes, sentinel_warnings
 
 RNG = np.random.default_rng(0)
@@ -50,6 +56,38 @@ def test_rows_of_train_that_stand_in_another_split_are_counted() -> None:
     assert duplicate_warnings({"train": pair(x)}) == ()
     labelled = {"train": pair(x), "test": (other, np.ones(len(other), np.int64))}
     assert duplicate_warnings(labelled) == (), "the target is another"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"encoding": "frequency"}, {"encoding": "frequency", "min_rows": 5}, {"max_categories": 1}, {}]
+)
+@pytest.mark.parametrize("other", [False, True], ids=["one file", "two files"])
+def test_rows_whose_cells_differ_do_not_repeat_though_the_model_tells_them_not_apart(
+    settings: dict[str, Any], other: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streets of a row or two each and a date of which the month is an input; 8 rows do repeat."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"s{i % 90},{i % 2},2020-01-{1 + i % 28:02}" for i in range(96)]
+    rows += rows[:8]
+    if other:
+        Path("b.csv").write_text("town,y,when\n" + "\n".join(rows[92:]) + "\n")
+    column = [] if other else ["train"] * 92 + ["test"] * 12
+    train = (
+        csv("\n".join(["town,y,when", *rows[:92]]) + "\n")
+        if other
+        else csv(
+            "\n".join(["town,y,when,part", *(f"{row},{part}" for row, part in zip(rows, column, strict=True))]) + "\n"
+        )
+    )
+    train |= {"unseen": "ignore", "columns": {"town": settings, "when": {"parts": ["month"]}}}
+    rest = {"test": {**train, "path": "b.csv"}} if other else {"split": {"column": "part"}}
+    data = Data.model_validate({"train": train, **rest})
+    found = prepare(data, targets="classes", seed=7, dtype=np.dtype("float64"), root=Path(), keep=True)
+    pairs = {name: (split.x, split.t) for name, split in found.splits.items()}
+    (warning,) = duplicate_warnings(pairs, 0.0, found.origins, found.preprocessor.columns)
+    assert warning.text == "8 of 12 test rows stand in train too, inputs and target alike"
+    (blind,) = duplicate_warnings(pairs)
+    assert blind.text.startswith("12 of 12")
 
 
 @pytest.mark.parametrize(

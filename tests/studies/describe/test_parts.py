@@ -71,7 +71,8 @@ def test_other_parts_and_lists_have_no_curves() -> None:
         (
             "csv",
             "columns",
-            "{kind, scale, missing, indicator, unseen, parts, encoding, min_rows, missing_values, unit, decimal, "
+            "{kind, scale, missing, indicator, unseen, parts, encoding, min_rows, max_categories, "
+            "missing_values, unit, decimal, "
             "thousands, date_order} for each name",
             "none",
             "",

@@ -42,8 +42,9 @@ def coded(*counts: int) -> CodedText:
     [
         ((3, 2, 1), 3, "one-hot, 3 inputs", 3, None),
         ((9, 5, 5, 1), 3, "one-hot from 2 rows on, and frequency", 4, 2),
-        ((9, 5, 5, 5), 3, "one-hot from 6 rows on, and frequency", 2, 6),  # of equals all or none
-        ((5, 5, 5, 5), 3, "frequency, 1 input", 1, 0),
+        ((9, 5, 5, 5), 3, "one-hot of the 3 most frequent, and frequency", 4, None),
+        ((5, 5, 5, 5), 3, "one-hot of the 3 most frequent, and frequency", 4, None),
+        ((1, 1, 1, 1), 3, "frequency, 1 input", 1, None),
     ],
 )
 def test_beyond_the_limit_the_most_frequent_have_inputs_of_their_own(
@@ -51,8 +52,8 @@ def test_beyond_the_limit_the_most_frequent_have_inputs_of_their_own(
 ) -> None:
     made = choose_encoding(coded(*counts), limit)
     assert (made.words, made.width, made.left_out) == (words, width, "")
-    plain = {"encoding": "frequency", **({"min_rows": least} if least else {})}
-    assert made.settings == ({} if least is None else plain)
+    rows, most = {"min_rows": least} if least else {}, {"max_categories": limit} if made.width > 1 else {}
+    assert made.settings == ({} if len(counts) <= limit else {"encoding": "frequency", **rows, **most})
 
 
 def table_of(rows: int, *categories: int) -> Table:
@@ -73,12 +74,12 @@ def test_zeros_and_ones_fit_into_memory() -> None:
 
 def test_more_than_a_thousand_are_counted_too() -> None:
     rng = np.random.default_rng(5)
-    words = [f"w{i}" for i in range(1200) for _ in range(3 if i < 10 else 2)]
+    words = [f"w{i}" for i in range(1200) for _ in range(2)]
     f = found(z=rng.normal(size=len(words)).round(3), w=words, y=rng.normal(size=len(words)).round(3))
     (column,) = (c for c in f.columns if c.name == "w")
-    assert column.treatment == "one-hot from 3 rows on, and frequency"
-    assert f.source["columns"] == {"w": {"encoding": "frequency", "min_rows": 3}}
-    assert f.shape == (12,)
+    assert column.treatment == "one-hot of the 1,000 most frequent, and frequency"
+    assert f.source["columns"] == {"w": {"encoding": "frequency", "max_categories": 1000}}
+    assert f.shape == (1002,)
 
 
 def test_who_a_row_is_of_is_no_input_where_each_has_few_rows() -> None:

@@ -28,13 +28,13 @@ from bpcli.records.training import Failure, Problem
 class Csv(ColumnSource):
     """A text file with a header line and a row a line; gzip where its name ends in .gz.
 
-    Columns   numbers; text, one-hot or how often train has each category (`encoding` and `min_rows` of the column);
-              booleans (yes and no...: one input of 1 and 0, which is not scaled); dates in all usual orders, which
-              become the days since 1970-01-01 (in UTC where they name a zone), or the `parts` that are asked for: year,
-              month 1 to 12, day 1 to 31, weekday 0 (Monday) to 6, hour, and season, weekday and hour as sine and
-              cosine. What a column holds follows from all of its cells, or from `columns`: numbers or dates where
-              nearly all are, so that one that is not is named. 0 and 1 are numbers unless `boolean` is said; digits
-              with leading zeros, and whole numbers beyond 2^53, are text.
+    Columns   numbers; text, one-hot or how often train has each category (`encoding`, `min_rows` and `max_categories`
+              of the column); booleans (yes and no...: one input of 1 and 0, which is not scaled); dates in all usual
+              orders, which become the days since 1970-01-01 (in UTC where they name a zone), or the `parts` that are
+              asked for: year, month 1 to 12, day 1 to 31, weekday 0 (Monday) to 6, hour, and season, weekday and hour
+              as sine and cosine. What a column holds follows from all of its cells, or from `columns`: numbers or
+              dates where nearly all are, so that one that is not is named. 0 and 1 are numbers unless `boolean` is
+              said; digits with leading zeros, and whole numbers beyond 2^53, are text.
     Missing   an empty cell, ?, NA, n/a, null, none (but not as text), NaN; among numbers and dates also -, nil, unknown
               and the like, and what `missing_values` names. By the rule of the column, the row is left
               out, or something stands for it that is learned from the training rows: mean and median, which mean mode
