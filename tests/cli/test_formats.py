@@ -82,12 +82,29 @@ def test_numbers_that_stand_for_no_value(lab: Lab) -> None:
     lab.good("init", "a.csv", "--target", "y")
     text = Path("a.yaml").read_text()
     assert "x: {missing_values: [-999]}" in text
-    assert "# `x`: -999 stands far apart from all other numbers, in 12 of 100 rows" in text
+    assert "# `x`: -999 stands far apart from all other values, in 12 of 100 rows" in text
     assert "sentinel" not in lab.good("check", "a.yaml").err
     Path("a.yaml").write_text(text.replace("      x: {missing_values: [-999]}\n", "      x: {missing: mean}\n"))
     done = lab.good("check", "a.yaml").err
-    assert "column `x`: -999 stands far apart from all other numbers" in done
+    assert "column `x`: -999 stands far apart from all other values" in done
     assert "write `columns: {x: {missing_values: [-999]}}`" in done
+
+
+def test_from_a_date_that_is_none_to_answers(lab: Lab) -> None:
+    odd, iso = "31.12.9999", "9999-12-31"
+    rows = [f"{odd if i % 11 == 0 else f'{1 + i % 28:02d}.{1 + i % 12:02d}.2020'},{i % 12}" for i in range(120)]
+    lab.write("a.csv", "when,y\n" + "".join(f"{row}\n" for row in rows))
+    said = lab.good("init", "a.csv", "--target", "y", "--task", "regress")
+    assert f"`when`: {iso} stands far apart from all other values, in 11 of 120 rows" in " ".join(said.out.split())
+    text = Path("a.yaml").read_text()
+    assert f'missing_values: ["{iso}"]' in text
+    assert "[sentinel]" not in lab.good("check", "a.yaml").err
+    lab.good("train", "a.yaml", "--out", "run", "--set", "training.epochs=1")
+    lab.write("b.csv", f"when\n{odd}\nnil\n")
+    first, second = lab.good("predict", "run", "--data", "b.csv").out.split()[1:3]
+    assert first == second
+    Path("a.yaml").write_text(text.replace(f', missing_values: ["{iso}"]', ""))
+    assert f"write `columns: {{when: {{missing_values: [{iso}]}}}}`" in lab.good("check", "a.yaml").err.replace('"', "")
 
 
 def test_numbers_that_are_names_are_text_unless_the_command_says_otherwise(lab: Lab) -> None:

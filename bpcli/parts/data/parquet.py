@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Sample, Table
-from bpcli.parts.data.cells import number_of
+from bpcli.parts.data.cells import days_of, number_of
 from bpcli.parts.data.columns.choice import Header, choose_columns, columns_to_keep
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
@@ -142,8 +142,11 @@ def _without_missing(column: Array | CodedText, form: ColumnFormat) -> Array | C
     if isinstance(column, CodedText):
         named = {each.strip().lower() for each in form.missing_values}
         return column.renamed(lambda text: "" if text.lower() in named else text)
-    numbers = [number for each in form.missing_values if (number := number_of(each)) is not None]
-    return np.where(np.isin(column, numbers), np.nan, column) if form.kind == "number" else column
+    if form.kind not in ("number", "date"):
+        return column
+    read = number_of if form.kind == "number" else days_of
+    values = [value for each in form.missing_values if (value := read(each.strip())) is not None]
+    return np.where(np.isin(column, values), np.nan, column)
 
 
 def _text(table: Any, name: str, path: Path) -> CodedText:

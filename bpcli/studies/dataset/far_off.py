@@ -108,6 +108,7 @@ class FarCell:
     low: str
     high: str
     times: float  # how many times as wide as that range is the gap to it; infinite where it has no width
+    number: float  # what the value means
 
     def __str__(self) -> str:
         """Returns the cell and the usual range, in words."""
@@ -134,7 +135,7 @@ def _beyond(limits: Limits, values: Array, rows: Array, name: str, kind: str = "
         shown, low_text, high_text = (date_text(v) if kind == "date" else f"{v:.6g}" for v in (value, low, high))
         gap = low - value if value < low else value - high
         times = gap / (high - low) if high > low else float("inf")
-        yield FarCell(int(rows[i]), name, shown, low_text, high_text, times)
+        yield FarCell(int(rows[i]), name, shown, low_text, high_text, times, value)
 
 
 def target_values(table: Table) -> list[tuple[str, Array]]:
@@ -194,7 +195,7 @@ def far_warnings(
     for split, (table, rows) in origins.items():
         cells = far_cells(columns, table, rows)
         cells += _far_targets(origins["train"], table, rows) if regresses else []
-        cells = [c for c in cells if known is None or all(f"{v:.6g}" != c.value for v in known.get(c.column, ()))]
+        cells = [c for c in cells if known is None or not np.isclose(c.number, known.get(c.column, ()), 1e-6).any()]
         for cell in cells[:MAX_LISTED]:
             usual = f"{cell.low} to {cell.high}"
             far = f"{cell.times:.3g} times the usual range ({usual}) beyond it"

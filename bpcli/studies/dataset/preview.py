@@ -8,8 +8,7 @@ import numpy as np
 from bpcli.family import Array, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data.cells import find_sentinels
-from bpcli.parts.data.cells.missing import looks_like_sentinel
+from bpcli.parts.data.cells import sentinels_of, usual_sentinels
 from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, date_text
@@ -49,34 +48,42 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
         j = table.at[c.name]
         treated, missing = _treatment_text(c, scaled), float(gaps[j]) / len(rows)
         written, limits = table.format_words(c.name), (float(low[j]), float(high[j]))
-        odd = _sentinels(table, rows, j) if c.kind == "number" and any(map(looks_like_sentinel, limits)) else ()
+        odd = _sentinels(table, rows, j)
         found.append(ColumnRow(c.name, c.kind, *limits, 0, treated, missing, written, odd))
     return tuple(found)
 
 
 def _sentinels(table: Table, rows: Array, j: int) -> tuple[float, ...]:
-    """Returns the numbers of a column that seem to stand for no value."""
-    values = table.numbers[rows, j].astype(np.float64) + (0.0 if table.pivot is None else table.pivot[j])
-    return find_sentinels(*np.unique(values[~np.isnan(values)], return_counts=True))
+    """Returns the numbers or dates of a column that seem to stand for no value."""
+    values = table.numbers[rows, j]
+    if table.pivot is not None and table.pivot[j]:
+        values = values.astype(np.float64) + table.pivot[j]
+    return sentinels_of(values, table.kind(table.names[j]))
 
 
 def target_sentinels(table: Table, rows: Array) -> dict[str, tuple[float, ...]]:
     """Returns the numbers of each target of a regression that seem to stand for no value, in these rows."""
-    found = {name: np.unique(values[rows], return_counts=True) for name, values in target_values(table)}
-    return {name: find_sentinels(*counted) for name, counted in found.items()
-            if len(counted[0]) and any(map(looks_like_sentinel, counted[0][[0, -1]].tolist()))}  # fmt: skip
+    found = {name: usual_sentinels(values[rows]) for name, values in target_values(table)}
+    return {name: odd for name, odd in found.items() if odd}
 
 
-def sentinel_warnings(sentinels: Mapping[str, Sequence[float]], *, targets: bool = False) -> tuple[Problem, ...]:
-    """Returns a warning for each column with numbers that seem to stand for no value, with the line to write; rows
-    without one of the `targets` are left out."""
+def sentinel_text(value: float, kind: str = "number") -> str:
+    """Returns a number or a date that seems to stand for no value, as `missing_values` takes it."""
+    if kind == "date":
+        return date_text(value)
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def sentinel_warnings(sentinels: Mapping[str, Sequence[str]], *, targets: bool = False) -> tuple[Problem, ...]:
+    """Returns a warning for each column with numbers or dates (their texts) that seem to stand for no value, with the
+    line to write; rows without one of the `targets` are left out."""
     found, more = [], ", missing: drop" * targets
     for name, odd in sentinels.items():
         if odd:
-            numbers, one = [f"{value:g}" for value in odd], len(odd) == 1
-            text = f"column `{name}`: {' and '.join(numbers)} stand{'s' * one} far apart from all other numbers, "
+            one = len(odd) == 1
+            text = f"column `{name}`: {' and '.join(odd)} stand{'s' * one} far apart from all other values, "
             text += "as what says that there is no value"
-            setting = f"columns: {{{yaml_name(name)}: {{missing_values: [{', '.join(numbers)}]{more}}}}}"
+            setting = f"columns: {{{yaml_name(name)}: {{missing_values: [{', '.join(odd)}]{more}}}}}"
             help = f"if {'it does' if one else 'they do'}, write `{setting}` in the train source"
             found.append(Problem(text, code="sentinel", path=("data", "train"), help=help, level="warning"))
     return tuple(found)

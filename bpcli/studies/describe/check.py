@@ -10,7 +10,7 @@ from bpcli.family.plan import Array, N, Slot
 from bpcli.records.training import CheckReport, LayerRow, Problem
 from bpcli.studies.dataset.far_off import far_warnings, nearly_constant_warnings
 from bpcli.studies.dataset.judgement import hazard_warnings
-from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_warnings, target_sentinels
+from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_text, sentinel_warnings, target_sentinels
 from bpcli.studies.dataset.repetitions import chance_of_a_twin
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
@@ -42,7 +42,7 @@ def report(setup: Setup) -> CheckReport:
         warnings=(
             *setup.warnings,
             *_long_training(setup, sum(row.multiply_adds for row in layers)),
-            *sentinel_warnings({c.name: c.sentinels for c in prepared.columns}),
+            *sentinel_warnings({c.name: [sentinel_text(v, c.kind) for v in c.sentinels] for c in prepared.columns}),
             *_data_warnings(setup, rows),
             *setup.check_used_parts(),
         ),
@@ -85,7 +85,7 @@ def _data_warnings(setup: Setup, rows: Mapping[str, tuple[Array, Array]]) -> tup
     gaps = target_sentinels(table, train) if regresses else {}
     known = {c.name: c.sentinels for c in setup.prepared.columns} | gaps
     return (
-        *sentinel_warnings(gaps, targets=True),
+        *sentinel_warnings({name: [*map(sentinel_text, odd)] for name, odd in gaps.items()}, targets=True),
         *far_warnings(columns, origins, known, regresses=regresses),
         *nearly_constant_warnings(columns, table),
         *hazard_warnings(table, setup.experiment.data),

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from bpcli.family import Array, Table
+from bpcli.parts.data.cells import usual_sentinels
 from bpcli.parts.data.cells.codes import are_names, is_called_code
 from bpcli.studies.dataset.judgement import Hazard
-from bpcli.studies.init.columns import sentinels
 from bpcli.studies.init.options import option
 
 MIN_CODES = 5  # different whole numbers of a column that may be names
@@ -29,7 +29,7 @@ def find_codes(table: Table, names: Collection[str], hazards: Sequence[Hazard]) 
     found = {}
     for name, values, known in _whole_numbers(table, names):
         numbers, counts = np.unique(values, return_counts=True)
-        if sentinels(values) or not are_names(numbers, counts, name):
+        if usual_sentinels(values) or not are_names(numbers, counts, name):
             continue
         if len(numbers) > FEW_CODES and not is_called_code(name):
             target = None if grouped else _target_values(table)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bpcli.family import Array, CodedText, Table
-from bpcli.parts.data.cells import find_sentinels
-from bpcli.parts.data.cells.missing import looks_like_sentinel
+from bpcli.parts.data.cells import sentinels_of
 from bpcli.studies.dataset.far_off import nearly_constant
 from bpcli.studies.dataset.fit import MAX_CATEGORIES
+from bpcli.studies.dataset.preview import sentinel_text
 from bpcli.studies.init.categories import choose_encoding
 
 MIN_DISTINCT_ROWS = 20  # that all differ in a column before it counts as a name or an id
@@ -32,6 +32,7 @@ class FileColumn:
     missing: float = 0.0  # share of the rows
     settings: Mapping[str, Any] = field(default_factory=dict)  # of its own that the experiment needs
     remark: str = ""
+    sentinels: tuple[float, ...] = ()  # numbers or days that it has where there is no value
 
 
 def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
@@ -47,16 +48,16 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
         return FileColumn(name, kind, "no value at all", "left out", dropped=True, missing=1.0)
     settings: dict[str, Any] = {}
     remark = ""
-    if kind == "number" and (odd := sentinels(values)):
-        settings = {"missing_values": [int(v) for v in odd]}
-        remark = sentinel_remark(name, values, odd)
+    if odd := sentinels_of(values, kind):
+        settings = {"missing_values": missing_values(odd, kind)}
+        remark = sentinel_remark(name, values, odd, kind)
         gaps += int(np.isin(values, odd).sum()) / table.rows
         values = values[~np.isin(values, odd)]
     low, high = float(values.min()), float(values.max())
     parts = ["days", "month", "weekday"]
     if kind == "date":
         parts += ["hour"] if len(np.unique(values % 1)) > 1 else []
-        holds, settings = f"{_day(low)} to {_day(high)}", {"parts": parts}
+        holds, settings = f"{_day(low)} to {_day(high)}", {"parts": parts, **settings}
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
     nearly = kind == "number" and nearly_constant(high - low, max(abs(low), abs(high)))
@@ -68,22 +69,23 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
     words = table.format_words(name)
     treatment = f"{words}; {treatment}" if words else treatment
     width = len(parts) if kind == "date" else 1
-    return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark)
+    return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark,
+                      sentinels=odd)  # fmt: skip
 
 
-def sentinels(values: Array) -> tuple[float, ...]:
-    """Returns the numbers of a column (n,) that seem to stand for no value."""
-    if not len(values) or not any(looks_like_sentinel(float(limit)) for limit in (values.min(), values.max())):
-        return ()
-    return find_sentinels(*np.unique(values, return_counts=True))
+def missing_values(odd: Sequence[float], kind: str = "number") -> list[Any]:
+    """Returns numbers or dates of a column that stand for no value, as a config has them."""
+    texts = [sentinel_text(v, kind) for v in odd]
+    return texts if kind == "date" else [int(t) if t.lstrip("-").isdigit() else float(t) for t in texts]
 
 
-def sentinel_remark(name: str, values: Array, odd: Sequence[float]) -> str:
-    """Returns what to say of numbers of a column that are read as missing values."""
+def sentinel_remark(name: str, values: Array, odd: Sequence[float], kind: str = "number") -> str:
+    """Returns what to say of numbers or dates of a column that are read as missing values."""
     one, count = len(odd) == 1, int(np.isin(values, odd).sum())
-    remark = f"`{name}`: {' and '.join(f'{v:.0f}' for v in odd)} stand{'s' * one} far apart from all other numbers, in "
-    remark += f"{count:,} of {len(values):,} rows: {'it is' if one else 'they are'} read as "
-    return remark + f"{'a missing value' if one else 'missing values'} (`missing_values`)"
+    remark = f"`{name}`: {' and '.join(sentinel_text(v, kind) for v in odd)} stand{'s' * one} far apart from all other "
+    remark += f"values, in {count:,} of {len(values):,} rows: {'it is' if one else 'they are'} read as "
+    remark += f"{'a missing value' if one else 'missing values'} (`missing_values` in the config: delete it if "
+    return remark + f"{'it is a value' if one else 'they are values'})"
 
 
 def _day(days: float) -> str:

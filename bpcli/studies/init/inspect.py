@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.family import Array, Shape, Source, Table, Treatment
+from bpcli.parts.data.cells import usual_sentinels
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
@@ -16,7 +17,7 @@ from bpcli.studies.dataset.far_off import far_off_remarks, target_values
 from bpcli.studies.dataset.judgement import hazards
 from bpcli.studies.init.categories import one_hot_limits
 from bpcli.studies.init.codes import codes_remarks, find_codes
-from bpcli.studies.init.columns import FileColumn, file_column, sentinel_remark, sentinels
+from bpcli.studies.init.columns import FileColumn, file_column, missing_values, sentinel_remark
 from bpcli.studies.init.options import USUAL, ColumnOptions, option
 from bpcli.studies.init.targets import (
     TableTask,
@@ -30,6 +31,7 @@ from bpcli.studies.init.targets import (
 )
 
 MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
+MIN_SENTINEL_SHARE = 0.01  # likewise, where a number says so that may have a meaning of its own
 UNNAMED_REMARK = "the column without a name is left out: data frames write the numbers of their rows so"
 MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
 
@@ -119,7 +121,7 @@ def _columns(
     gap_remarks: tuple[str, ...] = ()
     if values == "regress" and (odd := _target_sentinels(table)):
         gap_remarks = tuple(sentinel_remark(name, *found) for name, found in odd.items())
-        gaps = {name: source.columns[name].model_copy(update={"missing_values": tuple(f"{v:.0f}" for v in found)})
+        gaps = {name: source.columns[name].model_copy(update={"missing_values": tuple(map(str, missing_values(found)))})
                 for name, (_, found) in odd.items()}  # fmt: skip
         table, source = _load(source.model_copy(update={"columns": {**source.columns, **gaps}}), root, task)
         values, classes, several = find_task(table, task)
@@ -150,10 +152,10 @@ def _columns(
         "drop": [*source.drop, *(c.name for c in columns if c.dropped)],
         "columns": treatments,
         "missing": "median",  # also where nothing is missing here: a row to be predicted may lack a value
-        "indicator": any(c.missing >= MIN_MISSING_SHARE for c in kept),
+        "indicator": any(c.missing >= (MIN_SENTINEL_SHARE if c.sentinels else MIN_MISSING_SHARE) for c in kept),
         "unseen": "ignore" if text_columns else None,
     }
-    found_gaps = {c.name: c.settings.get("missing_values", ()) for c in kept}
+    found_gaps = {c.name: c.sentinels for c in kept}
     plain = source.model_copy(update={"missing": "error", "columns": {}})
     return Inspection(
         source=_source_settings(plain, root, base, **settings),
@@ -186,7 +188,7 @@ def _columns(
 
 def _target_sentinels(table: Table) -> dict[str, tuple[Array, tuple[float, ...]]]:
     """Returns the values of each target (n,) that has numbers which seem to stand for no value, and these."""
-    return {name: (values, odd) for name, values in target_values(table) if (odd := sentinels(values))}
+    return {name: (values, odd) for name, values in target_values(table) if (odd := usual_sentinels(values))}
 
 
 def _joined(found: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Array, CodedText, ColumnFormat, Source, Table
 from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.streams import Stream
-from bpcli.parts.data.cells import cell_reader, is_missing
+from bpcli.parts.data.cells import cell_reader, is_gap
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.contract import check_used_parts
 from bpcli.studies.custom.load import changed_files
@@ -304,7 +304,7 @@ def _by_value(preprocessor: Preprocessor, rows: TracedRows) -> tuple[Array, Arra
 def _value(cell: str, column: ColumnEncoder) -> float:
     """Returns the number of a cell of an input column; NaN where it has none and something stands for that."""
     form = column.format or ColumnFormat(column.kind)
-    if column.fill is not None and is_missing(cell, form.kind, form.missing_values):
+    if column.fill is not None and is_gap(cell, form):
         return np.nan
     if column.kind == "number" and form.form == "plain":
         return _number(cell, "--x")

@@ -227,7 +227,7 @@ def test_a_number_of_a_target_that_stands_for_no_value_is_a_gap(lab: Lab) -> Non
     rows = "".join(f"{x},{-999 if i % 12 == 0 else 2 * x + 0.5}\n" for i, x in enumerate(np.sin(np.arange(120.0))))
     lab.write("a.csv", f"x,y\n{rows}")
     said = lab.good("init", "a.csv", "--target", "y")
-    assert "`y`: -999 stands far apart from all other numbers, in 10 of 120 rows" in said.out + said.err
+    assert "`y`: -999 stands far apart from all other values, in 10 of 120 rows" in said.out + said.err
     checked = lab.good("check", "a.yaml")
     assert "10 rows are left out" in checked.err
     assert "[sentinel]" not in checked.err

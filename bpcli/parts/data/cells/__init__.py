@@ -6,16 +6,33 @@ from bpcli.parts.data.cells.dates import days_of
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem
 from bpcli.parts.data.cells.find import are_plain_numbers, find_format, present_cells
 from bpcli.parts.data.cells.find_times import time_format
-from bpcli.parts.data.cells.format import CellValues, cell_reader, cell_values
-from bpcli.parts.data.cells.missing import MISSING_WORDS, find_sentinels, is_missing
+from bpcli.parts.data.cells.format import CellValues, cell_reader, cell_values, is_gap
+from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 from bpcli.parts.data.cells.plain import (
     has_decimal_commas,
     is_meant_as_number,
     number_of,
 )
+from bpcli.parts.data.cells.sentinels import sentinels_of, usual_sentinels
 
 __all__ = [
-    "MISSING_WORDS", "CellRules", "CellValues", "ColumnFormat", "FormatProblem",
-    "are_plain_numbers", "cell_reader", "cell_values", "days_of", "find_format", "find_sentinels",
-    "has_decimal_commas", "is_meant_as_number", "is_missing", "number_of", "present_cells", "time_format",
+    "MISSING_WORDS",
+    "CellRules",
+    "CellValues",
+    "ColumnFormat",
+    "FormatProblem",
+    "are_plain_numbers",
+    "cell_reader",
+    "cell_values",
+    "days_of",
+    "find_format",
+    "has_decimal_commas",
+    "is_gap",
+    "is_meant_as_number",
+    "is_missing",
+    "number_of",
+    "present_cells",
+    "sentinels_of",
+    "time_format",
+    "usual_sentinels",
 ]  # fmt: skip

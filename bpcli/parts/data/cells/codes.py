@@ -100,10 +100,10 @@ def are_codes(digits: Sequence[str], counts: Sequence[int]) -> bool:
 
 
 def are_compact_dates(digits: Sequence[str]) -> bool:
-    """Whether all cells are dates of eight digits (or twelve, fourteen: with a time), and differ: 20200131."""
-    if len(digits) < 2 or not all(len(cell) in (8, 12, 14) for cell in digits):
-        return False
-    return all(map(_is_compact_date, digits))
+    """Whether all cells are dates of eight digits (or twelve, fourteen: with a time), and differ: 20200131; but for
+    what stands for none: 0, 00000000, 99999999, 99991231."""
+    dates = [cell for cell in digits if cell[:4] != "9999" and cell.strip("0")]
+    return len(dates) > 1 and all(len(cell) in (8, 12, 14) and _is_compact_date(cell) for cell in dates)
 
 
 def _is_compact_date(cell: str) -> bool:

@@ -12,7 +12,7 @@ PIVOT = 69
 """Years of two digits from here on are of the 20th century, those below of the 21st (as POSIX has it)."""
 
 COMPACT_YEARS = range(1800, 2201)
-"""Years for which eight digits are taken for a date."""
+"""Years for which eight digits are taken for a date; 9999 stands for none beside them."""
 
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 ISO_DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
@@ -188,7 +188,7 @@ def _minutes_ahead(zone: str) -> int | None:
 def _compact(cell: str) -> WrittenDate | None:
     """Returns the date of eight digits, with or without a time of four or six."""
     found = _COMPACT.fullmatch(cell)
-    if not found or int(found[1]) not in COMPACT_YEARS:
+    if not found or (int(found[1]) not in COMPACT_YEARS and found[1] != "9999"):
         return None
     year, month, day, hour, minute, second, zone = found.groups()
     return _with_time("20200131", year, month, day, "ymd", [hour, minute, second, None, None, zone])

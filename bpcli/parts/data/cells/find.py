@@ -63,8 +63,8 @@ def _plain(present: PresentCells, rules: CellRules) -> ColumnFormat | None:
         return None
     digits = [cell.lstrip("-") for cell in present.cells]
     if all(map(str.isdigit, digits)):  # marks of numbers say nothing of codes and dates
-        kind: Kind | None = "text" if are_codes(digits, present.counts) else None
-        kind = kind or ("date" if are_compact_dates(present.cells) else None)
+        kind: Kind | None = "date" if are_compact_dates(present.cells) else None
+        kind = kind or ("text" if are_codes(digits, present.counts) else None)
         if kind is not None:
             return ColumnFormat(kind, missing_values=rules.missing_values)
     if rules.decimal == "," or rules.thousands is not None:

@@ -33,13 +33,34 @@ def cell_values(cells: Sequence[str], form: ColumnFormat) -> CellValues:
     read = cell_reader(form)
     values, wrong = np.full(len(cells), np.nan), []
     for i, cell in enumerate(cells):
-        if not is_missing(cell, form.kind, form.missing_values):
+        if not is_gap(cell, form):
             value = read(cell.strip())
             if value is None or not np.isfinite(value):
                 wrong.append(i)
             else:
                 values[i] = value
     return CellValues(values, np.array(wrong, np.intp))
+
+
+def is_gap(cell: str, form: ColumnFormat) -> bool:
+    """Whether a cell of a column stands for no value by its format: a number or a date that is named does so however it
+    is written."""
+    if is_missing(cell, form.kind, form.missing_values):
+        return True
+    named = _named_values(form)
+    return bool(named) and cell_reader(form)(cell.strip()) in named
+
+
+@lru_cache(maxsize=256)
+def _named_values(form: ColumnFormat) -> frozenset[float]:
+    """Returns the numbers, hours or days that a format names as missing."""
+    if form.kind not in ("number", "date"):
+        return frozenset()
+    named = [each.strip() for each in form.missing_values]
+    found = [cell_reader(form)(each) for each in named]
+    if form.kind == "number" and not form.are_times:  # without a unit, and as programs write numbers
+        found += map(number_of, named)
+    return frozenset(value for value in found if value is not None)
 
 
 @lru_cache(maxsize=256)

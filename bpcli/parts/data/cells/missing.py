@@ -1,4 +1,4 @@
-"""Words that stand where there is no value, and numbers that do so because they stand far apart from all others."""
+"""Words that stand where there is no value, and what the settings name beside them."""
 
 from collections.abc import Collection
 
@@ -15,18 +15,15 @@ MISSING_AMONG_NUMBERS = frozenset({
     "unspecified", "undefined", "missing", "blank", "(blank)", "empty", "(empty)", "(null)", "(none)", "<na>", "<null>",
     "[null]", "\\n", "tbd", "tba", "not available", "not applicable", "not known", "not reported", "not recorded",
     "no data", "nodata", "no value", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "1.#qnan", "1.#ind",
-    "-1.#ind",
+    "-1.#ind", "0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00", "0000/00/00", "00/00/0000", "00.00.0000",
 })  # fmt: skip
 """What can be nothing else than a missing value among numbers, dates and times, in small letters. In a column of text
 they may be categories."""
 
-SENTINEL_LIMITS = frozenset({32767, -32768, 65535, 2147483647, -2147483648})
-"""The ends of the whole numbers of 16 and 32 bits, which programs write for `no value`."""
-
 
 def is_missing(cell: str, kind: Kind, named: Collection[str] = ()) -> bool:
     """Whether a cell of a column says that there is no value; `named` are the words and numbers that the settings name
-    beside the usual ones."""
+    beside the usual ones (`is_gap` knows numbers and dates in all ways of writing)."""
     word = cell.strip().lower()
     if named and _is_named(word, kind, named):
         return True
@@ -50,32 +47,6 @@ def _number(word: str) -> float | None:
         return float(word)
     except ValueError:
         return None
-
-
-def find_sentinels(values: Array, counts: Array) -> tuple[float, ...]:
-    """Returns the numbers that seem to stand for `no value`: -1, or those of nines alone (-999, 9999), or the ends of
-    16 and 32 bits, which come more than once and are further from all other numbers than these are from each other.
-
-    values: n, different numbers (NaN is passed over); counts: n, how often each comes. A number of this form that lies
-    among the others, or near them, is a value: 99 in a column of ages is not found, and -1 among 0 and 1 neither.
-    """
-    known = np.isfinite(values)
-    values, counts = values[known], counts[known]
-    odd = np.array([looks_like_sentinel(v) for v in values.tolist()], bool)
-    rest = values[~odd]
-    if not odd.any() or len(rest) < 2:
-        return ()
-    low, high = float(rest.min()), float(rest.max())
-    candidates = sorted(zip(values[odd].tolist(), counts[odd].tolist(), strict=True))
-    return tuple(v for v, n in candidates if n > 1 and (low - v > high - low or v - high > high - low))
-
-
-def looks_like_sentinel(value: float) -> bool:
-    """Whether a number has the form of those that stand for no value."""
-    if not np.isfinite(value) or value != int(value):
-        return False
-    digits = str(abs(int(value)))
-    return value == -1 or (len(digits) > 1 and set(digits) == {"9"}) or value in SENTINEL_LIMITS
 
 
 def value_and_gap(values: Array, named: Collection[str]) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bpcli.family import ColumnFormat
 from bpcli.family.cell_format import ORDER_WORDS
-from bpcli.parts.data.cells import FormatProblem, days_of, is_meant_as_number, is_missing, number_of
+from bpcli.parts.data.cells import FormatProblem, days_of, is_gap, is_meant_as_number, number_of
 from bpcli.parts.data.cells.dates import DATE_ORDERS
 from bpcli.parts.data.cells.dress import STYLES, NumberStyle, dressed_number, is_usual_unit, unit_key, unit_text
 from bpcli.parts.data.columns.formats import format_help
@@ -48,7 +48,7 @@ def wrong_cell(
     if "\0" in cell:
         code, text = "nul", f"column `{name}` holds a NUL character"
         help = "the file is damaged, or written in UTF-16: save it as UTF-8 text"
-    elif form.kind == "text" or (is_missing(cell, form.kind, form.missing_values) and cell.lower() != "nan"):
+    elif form.kind == "text" or (is_gap(cell, form) and cell.lower() != "nan"):
         code, text = "missing-value", f"column `{name}` has no value here ({f'`{value}`' if cell else 'an empty cell'})"
         help = rules.advice(layout.names[index])
     elif form.kind == "boolean":

@@ -16,7 +16,7 @@ import numpy as np
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Treatment
 from bpcli.numeric.threads import thread_count
 from bpcli.numeric.vectors import all_finite
-from bpcli.parts.data.cells import FormatProblem, cell_values, is_missing, number_of
+from bpcli.parts.data.cells import FormatProblem, cell_values, is_gap, is_missing, number_of
 from bpcli.parts.data.columns.formats import Role, column_format, later_format, value_declared_missing
 from bpcli.parts.data.columns.loading import GapRules, LoadedColumns
 from bpcli.parts.data.csv.cell_errors import format_failure, wrong_cell
@@ -245,9 +245,9 @@ class CellColumns:
 
     def _missing_words(self, name: str, kind: Kind) -> tuple[str, ...]:
         """Returns the cells of a column that stand for no value, but the empty one."""
-        text, named = self.cells.texts.get(self.position[name]), self._format(name, kind).missing_values
+        text, form = self.cells.texts.get(self.position[name]), self._format(name, kind)
         cells = self.cells.gaps.get(self.position[name], ()) if text is None else text.categories
-        return tuple(cell.strip() for cell in cells if cell.strip() and is_missing(cell, kind, named))
+        return tuple(cell.strip() for cell in cells if cell.strip() and is_gap(cell, form))
 
     def _stack(self, names: Sequence[str], columns: dict[str, Array | CodedText]) -> tuple[Array | None, Array | None]:
         """Returns the columns of numbers side by side, and what they are less, where they were read so; else None, and
@@ -297,7 +297,7 @@ class CellColumns:
             return numbers, [int(np.argmax(lacking))] if lacking.any() else []
         form = self._format(name, kind)
         lost: tuple[str, ...] = ("", "nan") if name in rules.outcomes else ("",)  # `none` may be a label
-        missing = [is_missing(cell, kind, form.missing_values) or cell.lower() in lost for cell in text.categories]
+        missing = [is_gap(cell, form) or cell.lower() in lost for cell in text.categories]
         if kind == "text":
             lost += form.missing_values
             if name in rules.outcomes and self.are_numbers(name):  # 01, 1 and N.A.: names of classes, a gap

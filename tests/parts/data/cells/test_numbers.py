@@ -12,7 +12,6 @@ from bpcli.parts.data.cells import (
     FormatProblem,
     cell_values,
     find_format,
-    find_sentinels,
     has_decimal_commas,
 )  # fmt: skip
 from bpcli.parts.data.cells.codes import are_names
@@ -195,27 +194,6 @@ def test_numbers_come_back_from_every_dress(dress: str) -> None:
     form, values = read(cells)
     assert np.array(values).tobytes() == np.array(wanted).tobytes()
     assert form.form == "dressed"
-
-
-@pytest.mark.parametrize(
-    ("numbers", "found"),
-    [
-        ({-999: 3, 1: 1, 5: 1, 9: 2}, (-999,)),
-        ({9999: 2, 12.5: 1, 80: 1}, (9999,)),
-        ({-1: 5, 50_000: 1, 90_000: 1}, (-1,)),
-        ({-999: 4, 9999: 3, 0: 1, 1: 1}, (-999, 9999)),
-        ({-2147483648: 2, 0: 1, 1: 1}, (-2147483648,)),
-        ({-999: 1, 1: 1, 5: 1}, ()),  # a single one may be a typing error
-        ({-1: 9, 0: 5, 1: 7}, ()),  # an order of three
-        ({99: 4, 18: 1, 80: 2}, ()),  # near the others
-        ({-999: 4, -1200: 1, 800: 2}, ()),  # among the others
-        ({-500: 4, 1: 1, 2: 2}, ()),  # far, but nobody's word for no value
-        ({-999: 4, 3: 2}, ()),
-        ({np.nan: 3, 1: 2}, ()),
-    ],
-)
-def test_sentinels(numbers: dict[float, int], found: tuple[float, ...]) -> None:
-    assert find_sentinels(np.array([*numbers], float), np.array([*numbers.values()])) == found
 
 
 def test_a_missing_value_that_is_also_a_value() -> None:
