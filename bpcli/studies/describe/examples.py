@@ -1,5 +1,6 @@
 """The configs and data sets that come with the package."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def copy_files(files: tuple[str, ...], to: Path) -> tuple[Path, ...]:
     folder = examples_folder()
     content = {to / file: (folder / file).read_bytes() for file in files}
     for target, data in content.items():
-        if target.exists() and not (target.is_file() and target.read_bytes() == data):
+        if os.path.lexists(target) and not (target.is_file() and target.read_bytes() == data):
             text = f"{target} is there already, and it is not the example's"
             help = "choose another folder with --to, or move the file away"
             raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)

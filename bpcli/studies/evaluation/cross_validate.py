@@ -92,9 +92,8 @@ class CrossValidation:
         figures = {name: vars(s) for name, s in report.metrics.items()}
         status = "finished" if last is None else last.stopped
         record = self._record() | {"status": status, "results": folds, "metrics": figures}
-        atomic_text(
-            self.folder / RECORD_FILE, json.dumps(plain(record), indent=2, ensure_ascii=False, default=str) + "\n"
-        )
+        text = json.dumps(plain(record), indent=2, ensure_ascii=False, default=str) + "\n"
+        atomic_text(self.folder / RECORD_FILE, text, follow=False)
         return report
 
     def _record(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _write(text: str, file: Path) -> FirstConfig:
     if file == STDOUT:
         return FirstConfig(text.replace(SCHEMA_LINE, schema_line(str(examples.schema_file()))), None)
     schema = file.parent / examples.SCHEMA
-    if not schema.exists():
+    if not schema.exists() and not schema.is_symlink():
         atomic_bytes(schema, examples.schema_file().read_bytes())
     is_new = not file.exists()
     try:
@@ -105,7 +105,7 @@ def _write(text: str, file: Path) -> FirstConfig:
 
 
 def _refuse_overwriting(file: Path, force: bool) -> None:
-    if file != STDOUT and file.exists() and not force:
+    if file != STDOUT and (file.exists() or file.is_symlink()) and not force:
         text = f"{file} is there already"
         help = "choose another place with --out, or overwrite it with --force"
         raise Failure(Problem(text, code="taken", help=help), exit=Exit.CANNOT_CREATE)

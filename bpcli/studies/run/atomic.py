@@ -20,10 +20,10 @@ TEMPORARY = ".bpcli-*.tmp"
 NO_FOLDER_SYNC = {"EACCES", "EPERM", "EINVAL", "ENOTSUP", "EBADF"}  # the system has none; the renaming was whole anyway
 
 
-def atomic_text(path: Path, text: str) -> None:
+def atomic_text(path: Path, text: str, *, follow: bool = True) -> None:
     """Writes a text in UTF-8 as `atomic_bytes` does. A byte in it that is not UTF-8, of a path, becomes an escape as
     JSON has it, `\\udce9`, which is read back as that byte."""
-    atomic_bytes(path, encoded(text))
+    atomic_bytes(path, encoded(text), follow=follow)
 
 
 def encoded(text: str) -> bytes:
@@ -31,17 +31,17 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def atomic_bytes(path: Path, data: bytes) -> None:
+def atomic_bytes(path: Path, data: bytes, *, follow: bool = True) -> None:
     """Writes a file so that a crash at any moment leaves the old content or the new one, whole, under its name. Raises
     Failure as `NewFile` does."""
-    atomic_files({path: data})
+    atomic_files({path: data}, follow=follow)
 
 
-def atomic_files(content: Mapping[Path, bytes]) -> None:
+def atomic_files(content: Mapping[Path, bytes], *, follow: bool = True) -> None:
     """Writes files that belong together, each as `atomic_bytes` does: none takes its place before all are on the
     disk."""
     with ExitStack() as stack:
-        files = [stack.enter_context(NewFile(path)) for path in content]
+        files = [stack.enter_context(NewFile(path, follow=follow)) for path in content]
         for file, data in zip(files, content.values(), strict=True):
             file.write(data)
             file.sync()
@@ -52,15 +52,15 @@ class NewFile:
 
     Until then it stands beside that place, under a name that no data has, and is locked: what a killed process left is
     not, and goes when the next file is written into the folder. A new file gets the mode that the umask asks for, a
-    replaced one keeps its own. A symbolic link is followed: the file it points to is replaced and the link stays.
-    Raises Failure: 73 where there is no place to write (missing folder, no permission, a folder or device under that
-    name), 74 where writing fails (disk full).
+    replaced one keeps its own. A symbolic link is followed: the file it points to is replaced and the link stays; it is
+    refused unless `follow`. Raises Failure: 73 where there is no place to write (missing folder, no permission, a
+    folder or device under that name), 74 where writing fails (disk full).
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self._target = path, Path(os.path.realpath(path))
+    def __init__(self, path: Path, *, follow: bool = True) -> None:
+        self.path, self._target = path, Path(os.path.realpath(path)) if follow else path
         with self._explained():
-            self._old = mode_of(self._target)
+            self._old = mode_of(self._target, follow=follow)
             if self._old is not None and not stat.S_ISREG(self._old):
                 raise cannot_create(path, f"{path} is {file_kind(self._old)}, not a file that could be replaced")
             remove_abandoned(self._target.parent)
@@ -176,10 +176,15 @@ def try_lock(number: int) -> bool | None:
     return True
 
 
-def mode_of(path: Path) -> int | None:
+def open_own(path: Path | str, flags: int) -> int:
+    """Opens a file as `os.open` does, but follows no link and waits for no pipe; an `opener` for `open`."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+def mode_of(path: Path, *, follow: bool = True) -> int | None:
     """Returns the kind and permissions of what stands at `path`, or None."""
     try:
-        return path.stat().st_mode
+        return path.stat(follow_symlinks=follow).st_mode
     except FileNotFoundError:
         return None
 
@@ -251,5 +256,5 @@ def name_of(e: OSError) -> str:
 
 def file_kind(mode: int) -> str:
     """Returns what a thing that is not a regular file is called."""
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
     return kinds.get(stat.S_IFMT(mode), "a device")

@@ -5,21 +5,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.run.atomic import try_lock, unwritable
-
-LOCK_NAME = "train.lock"
+from bpcli.studies.run.atomic import open_own, try_lock, unwritable
+from bpcli.studies.run.saving.own_files import LOCK_NAME, check_own_files
 
 
 class Lock:
     """A lock that is held from its creation to `release`, or to the end of the process, whatever ends it.
 
     The file holds the process's number, for people. Where the system has no flock nothing is locked. Raises Failure
-    where another process holds it, or the folder cannot be written.
+    where another process holds it, where the folder cannot be written, and where something in it leads out of it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK_NAME
         try:
+            check_own_files(folder)
             self._number: int | None = self._acquire()
         except OSError as error:
             raise unwritable(self.path, error) from None
@@ -31,7 +31,7 @@ class Lock:
                 holder = os.read(number, 32).decode("ascii", "replace").strip()
                 os.close(number)
                 raise _busy(self.path.parent, holder)
-            if not writable:  # another user's, who holds it no more: a folder that is shared takes a new one
+            if not writable:  # another user's, who holds it no more, or also a file elsewhere: a new one is made
                 try:
                     self.path.unlink(missing_ok=True)
                 finally:
@@ -46,13 +46,15 @@ class Lock:
         return number
 
     def _open(self) -> tuple[int, bool]:
-        """Returns the file's number, and whether it can be written: that of another user may only be readable."""
+        """Returns the file's number, and whether it may be written: that of another user may only be readable, one of
+        several names is also some other file."""
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), True
+            number = open_own(self.path, os.O_RDWR | os.O_CREAT)
+            return number, os.fstat(number).st_nlink <= 1
         except PermissionError:
             if not self.path.exists():
                 raise
-            return os.open(self.path, os.O_RDONLY), False
+            return open_own(self.path, os.O_RDONLY), False
 
     def release(self) -> None:
         """Releases the lock; may be called twice."""

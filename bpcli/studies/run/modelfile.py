@@ -75,7 +75,7 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
         text = f"cannot write {path}: the description of the model passes {MAX_HEADER_BYTES >> 20} MiB"
         raise bad_file(path, text, help="classes and text columns with fewer different values make it smaller")
-    atomic_bytes(path, data)
+    atomic_bytes(path, data, follow=False)
 
 
 def first_non_finite_tensor(tensors: Mapping[str, Array]) -> str | None:

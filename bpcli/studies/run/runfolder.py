@@ -8,7 +8,6 @@ run.json               versions, data, status  model.safetensors the model, self
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,17 +20,12 @@ from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
 from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
-from bpcli.studies.run.atomic import TEMPORARY, atomic_text, make_folder, sync_folder, unwritable
+from bpcli.studies.run.atomic import TEMPORARY, atomic_text, make_folder, open_own, sync_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
-from bpcli.studies.run.lock import LOCK_NAME
 from bpcli.studies.run.saving.environment import environment
 from bpcli.studies.run.saving.non_finite import MAY_BE_NON_FINITE, with_non_finite, without_non_finite
+from bpcli.studies.run.saving.own_files import CHECKPOINT, CHECKPOINTS, CONFIGS, LOCK_NAME, METRICS, MODEL
 from bpcli.studies.run.saving.stored import RunRecord, epoch_row, read_record
-
-CHECKPOINTS = "checkpoints"
-CONFIGS = ("config.yaml", "config.resolved.yaml")
-RECORDS = ("run.json", "folds.json")
-"""Files, of a run and of a cross-validation, that say how it began: where one stands, the folder is whole."""
 
 
 class RunFolder:
@@ -39,8 +33,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.model, self.config = path / "model.safetensors", path / "config.yaml"
-        self.metrics, self.checkpoints = path / "metrics.jsonl", path / CHECKPOINTS
+        self.model, self.config = path / MODEL, path / "config.yaml"
+        self.metrics, self.checkpoints = path / METRICS, path / CHECKPOINTS
         self._lines, self._bytes = 0, 0  # of metrics.jsonl, as far as this process has written it; -1: unknown
 
     def record(self) -> dict[str, Any]:
@@ -66,7 +60,7 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Writes run.json. Raises Failure where it cannot be written."""
-        atomic_text(self.path / "run.json", record_text(record))
+        atomic_text(self.path / "run.json", record_text(record), follow=False)
 
     def epochs(self) -> list[EpochRow]:
         """Returns the lines of metrics.jsonl; a last line that was cut off is left out."""
@@ -85,7 +79,7 @@ class RunFolder:
     def write_epochs(self, rows: Sequence[EpochRow]) -> None:
         """Writes metrics.jsonl anew, with these rows alone. Raises Failure where it cannot be written."""
         text = "".join(_to_line(r) for r in rows)
-        atomic_text(self.metrics, text)
+        atomic_text(self.metrics, text, follow=False)
         self._lines, self._bytes = len(rows), len(text)
 
     def log_epochs(self, rows: Sequence[EpochRow]) -> None:
@@ -96,7 +90,7 @@ class RunFolder:
         known, self._bytes = self._bytes, -1
         new = "".join(_to_line(rows[i]) for i in range(self._lines, len(rows))).encode()
         try:
-            with open(self.metrics, "ab") as file:
+            with open(self.metrics, "ab", opener=open_own) as file:
                 as_left = file.tell() == known
                 if as_left:
                     file.write(new)
@@ -148,7 +142,7 @@ class RunFolder:
     def _saved(self) -> list[Path]:
         if not self.checkpoints.is_dir():
             return []
-        names = [p for p in self.checkpoints.iterdir() if re.fullmatch(r"step-\d{8,}\.safetensors", p.name)]
+        names = [p for p in self.checkpoints.iterdir() if CHECKPOINT.fullmatch(p.name)]
         return sorted(names, key=_step_of, reverse=True)
 
 
@@ -192,7 +186,7 @@ def _sync(file: Path) -> None:
     if not file.exists():
         return
     try:
-        with open(file, "rb+") as stream:
+        with open(file, "rb+", opener=open_own) as stream:
             os.fsync(stream.fileno())
     except OSError as error:
         raise unwritable(file, error) from None

@@ -12,7 +12,8 @@ from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run import model
 from bpcli.studies.run.atomic import atomic_bytes, cannot_create, make_folder, sync_folder
 from bpcli.studies.run.lock import Lock
-from bpcli.studies.run.runfolder import CHECKPOINTS, CONFIGS, RECORDS, RunFolder, is_unbegun, record_text, remove
+from bpcli.studies.run.runfolder import RunFolder, is_unbegun, record_text, remove
+from bpcli.studies.run.saving.own_files import CHECKPOINTS, CONFIGS, RECORDS
 from bpcli.studies.run.setup import Setup
 
 
@@ -59,7 +60,7 @@ def create_folder(name: str, out: Path | None, files: Mapping[str, bytes], *with
             make_folder(folder / inner, "choose another place with --out")
         sync_folder(folder)
         for file, data in files.items():
-            atomic_bytes(folder / file, data)
+            atomic_bytes(folder / file, data, follow=False)
         yield folder, lock
         undo.pop_all()
 

@@ -183,12 +183,12 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[[int], bo
     def wrapped(module: Any, function: str) -> None:
         honest = getattr(module, function)
 
-        def write(path: Path, *words: Any) -> None:
+        def write(path: Path, *words: Any, **more: Any) -> None:
             if re.search(name, str(path)):
                 tried.append(len(tried))
                 if when(len(tried)):
                     raise unwritable(path, FULL)
-            honest(path, *words)
+            honest(path, *words, **more)
 
         monkeypatch.setattr(module, function, write)
 
