@@ -53,21 +53,24 @@ def predict(
     if json and escape_formulas:
         raise typer.BadParameter("JSON has no formulas: leave it out", param_hint="--escape-formulas")
 
-    from bpcli.render.console import say, show_json, show_plain, show_problems, waiting
-    from bpcli.render.evaluation.predict import as_csv, as_json
+    from bpcli.render.console import say, show_parts, show_problems, waiting
+    from bpcli.render.evaluation.predict import csv_parts, json_parts
     from bpcli.studies.custom.load import load
     from bpcli.studies.evaluation.predict import predict as study
-    from bpcli.studies.run.atomic import atomic_text
+    from bpcli.studies.run.atomic import NewFile, encoded
 
     load(with_ or ())
-    with waiting("predicting"):
+    with waiting("reading the data"):
         joined = {"keep": keep or (), "append": append, "row_numbers": row_numbers}
         predictions = study(run, data, Path.cwd(), warn=warn, **joined)  # type: ignore[arg-type]
     show_problems(predictions.warnings)
     shown = out is None and sys.stdout.isatty()
-    text = as_json(predictions) if json else as_csv(predictions, escape_formulas=escape_formulas, shown=shown)
+    csv_options = {"escape_formulas": escape_formulas, "shown": shown}
+    parts = json_parts(predictions) if json else csv_parts(predictions, **csv_options)
     if out is None:
-        (show_json if json else show_plain)(text)
-    else:
-        atomic_text(out, text)
-        say(f"{len(predictions.rows):,} predictions in {out}")
+        show_parts(parts, json)
+        return
+    with waiting("predicting"), NewFile(out) as file:
+        for part in parts:
+            file.write(encoded(part))
+    say(f"{len(predictions.rows):,} predictions in {out}")

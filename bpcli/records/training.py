@@ -1,6 +1,6 @@
 """Floor 0: what a study returns. Frozen records that say everything a renderer needs and print nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -167,11 +167,35 @@ class FoldsReport:
 
 
 @dataclass(frozen=True)
+class GeneratedRows:
+    """Rows of a table, `count` of them, that are made one after the other whenever they are gone through: no more than
+    a block of them is in memory at a time."""
+
+    count: int
+    generate: Callable[[], Iterator[tuple[Any, ...]]]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self.generate()
+
+
+TableRows = Sequence[tuple[Any, ...]] | GeneratedRows
+"""Rows of a table, each with a cell for each column."""
+
+
+def changed_rows(rows: TableRows, change: Callable[[int, tuple[Any, ...]], tuple[Any, ...]]) -> GeneratedRows:
+    """Returns what `change` makes of each row and its number, from 0."""
+    return GeneratedRows(len(rows), lambda: (change(i, row) for i, row in enumerate(rows)))
+
+
+@dataclass(frozen=True)
 class Predictions:
-    """One row for each row of the data; `probabilities` is empty for a regression."""
+    """One row for each row of the data."""
 
     columns: tuple[str, ...]
-    rows: Sequence[tuple[Any, ...]]
+    rows: TableRows
     warnings: tuple[Problem, ...] = ()
 
 

@@ -121,15 +121,29 @@ def show_result(record: Any, json: bool, page: Callable[[], Iterable[RenderableT
 
 def show_json(text: str) -> None:
     """Prints JSON on stdout; what does not print, and what the encoding lacks, by JSON's own escapes."""
-    all_ = unicode(sys.stdout)
-    stray = (c for c in set(text) if c != "\n" and not (c.isprintable() and (all_ or c.isascii())))
-    _write_result(text.translate({ord(c): json.dumps(c)[1:-1] for c in stray}))
+    _write_result(_with_json_escapes(text))
 
 
 def show_plain(text: str) -> None:
     """Prints a result on stdout: as it is where that is read by a program, on a terminal without what does not
     print."""
-    _write_result(printable_lines(text) if sys.stdout.isatty() else text)
+    _write_result(_as_stdout_takes_it(text))
+
+
+def show_parts(parts: Iterable[str], json: bool) -> None:
+    """Prints the parts of a long result on stdout, each as `show_json` or `show_plain` does, whole lines of it."""
+    for part in parts:
+        sys.stdout.write(_with_json_escapes(part) if json else _as_stdout_takes_it(part))
+
+
+def _with_json_escapes(text: str) -> str:
+    all_ = unicode(sys.stdout)
+    stray = (c for c in set(text) if c != "\n" and not (c.isprintable() and (all_ or c.isascii())))
+    return text.translate({ord(c): json.dumps(c)[1:-1] for c in stray})
+
+
+def _as_stdout_takes_it(text: str) -> str:
+    return printable_lines(text) if sys.stdout.isatty() else text
 
 
 def show_path(path: str) -> None:

@@ -20,7 +20,7 @@ from rich.text import Text
 from bpcli.cli.app import run
 from bpcli.records.training import Predictions
 from bpcli.render.console import say, show, show_json, show_path, show_plain, table, write_to
-from bpcli.render.evaluation.predict import as_csv
+from bpcli.render.evaluation.predict import csv_parts
 
 __all__ = ["lab"]
 
@@ -241,10 +241,10 @@ def test_a_spreadsheet() -> None:
     formulas = ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\tx", "\rx", " =1", "\uff1d1", "-"]
     texts = [*formulas, "-1.5", "+3", "-1e-5", "-5%", "a=b", "", "a\rb"]
     found = Predictions(("=h", "p(-x)"), [(text, -0.5) for text in texts])
-    rows = list(csv.reader(io.StringIO(as_csv(found, escape_formulas=True), newline="")))
+    rows = list(csv.reader(io.StringIO("".join(csv_parts(found, escape_formulas=True)), newline="")))
     assert rows[0] == ["'=h", "p(-x)"]
     assert rows[1:] == [[f"'{text}" if text in formulas else text, "-0.5"] for text in texts]
-    assert next(csv.reader(io.StringIO(as_csv(found)))) == ["=h", "p(-x)"]
+    assert next(csv.reader(io.StringIO("".join(csv_parts(found))))) == ["=h", "p(-x)"]
 
 
 def test_formulas_are_escaped_where_that_is_asked_for(lab: Lab) -> None:

@@ -8,7 +8,9 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,14 @@ from cli_lab import Lab
 from cli_lab import lab as lab
 
 from bpcli.family import Source
+from bpcli.numeric import free_memory
 from bpcli.parts.data.csv.source import Csv
 from bpcli.parts.data.idx import Idx
-from bpcli.records.training import Failure
+from bpcli.records.training import Failure, Predictions, Problem
+from bpcli.render.evaluation import predict as written
+from bpcli.render.evaluation.predict import csv_parts, json_parts
 from bpcli.studies.dataset.standard_input import standard_input
+from bpcli.studies.evaluation import predict as predicting
 
 ROWS = '''\
 kind,zip,height,=note,p(oak),width,height of it
@@ -253,3 +259,54 @@ def test_rows_that_repeat_by_nature_are_no_sign(lab: Lab) -> None:
     again = said(lab, "run", "--data", "trees.csv")
     assert "the model was trained on all 120 rows" in again
     assert "; `bpcli eval run` judges it by its test rows" in again
+
+
+@pytest.mark.parametrize("parts", [csv_parts, json_parts])
+def test_no_more_than_a_block_of_the_answer_is_in_memory(
+    trained: Lab, monkeypatch: pytest.MonkeyPatch, parts: Callable[[Predictions], Iterator[str]]
+) -> None:
+    """Rows are predicted when they are written: 256 at a time, in the network, and 20 of them as text."""
+    monkeypatch.setattr(written, "CELLS_PER_PART", 60)
+    monkeypatch.setattr(predicting, "CELLS_PER_BLOCK", 40)
+    trained.write("many.csv", "width,height\n" + "".join(f"{i},{i % 7}\n" for i in range(1000)))
+    whole = "".join(parts(predicting.predict(Path("run"), "many.csv", Path.cwd())))
+    honest, made = predicting.prediction_rows, []
+
+    def counted(model: Any, output: Any) -> Any:
+        made.append(len(output))
+        return honest(model, output)
+
+    monkeypatch.setattr(predicting, "prediction_rows", counted)
+    found = predicting.predict(Path("run"), "many.csv", Path.cwd(), warn=True, append=True, row_numbers=True)
+    assert made == []
+    most = [sum(made) for _ in parts(found)]
+    assert most[0] == 20, "what is written first needs no more"
+    assert sum(made) == len(found.rows) == 1000
+    again = "".join(parts(predicting.predict(Path("run"), "many.csv", Path.cwd())))
+    assert again == whole
+    assert whole.count("elm") + whole.count("oak") >= 1000
+
+
+def test_an_answer_too_large_for_the_memory_is_refused_before_a_row_is_made(
+    trained: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(free_memory, "SMALL_BYTES", 0)
+    monkeypatch.setattr(predicting, "require_memory", lambda *words: free_memory.require_memory(1 << 62, *words[1:]))
+    trained.write("a.csv", "kept\n")
+    found = trained.run("predict", "run", "--data", "rows.csv", "--out", "a.csv")
+    assert found.code == 65
+    assert "for predictions of 3 rows at a time" in found.err
+    assert (trained.path / "a.csv").read_text() == "kept\n"
+
+
+def test_an_answer_that_ends_in_the_midst_leaves_the_file_as_it_was(
+    trained: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(model: Any, output: Any) -> Any:
+        raise Failure(Problem("the data changed"))
+
+    monkeypatch.setattr(predicting, "prediction_rows", failing)
+    trained.write("a.csv", "kept\n")
+    before = trained.files()
+    assert trained.run("predict", "run", "--data", "rows.csv", "--out", "a.csv").code == 65
+    assert ((trained.path / "a.csv").read_text(), trained.files()) == ("kept\n", before)

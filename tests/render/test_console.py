@@ -25,7 +25,7 @@ from bpcli.render.console import (
     table,
     waiting,
 )
-from bpcli.render.evaluation.predict import as_csv, as_json
+from bpcli.render.evaluation.predict import csv_parts, json_parts
 from bpcli.render.json_text import dumps, evaluation_record
 from bpcli.render.numbers import date
 
@@ -190,10 +190,13 @@ def test_an_evaluation_has_its_classes_by_name_and_no_warnings() -> None:
 
 def test_predictions_are_csv_that_reads_back_and_json_an_object_for_each_row() -> None:
     found = Predictions(("name", "p"), (("a,b", 0.1 + 0.2), ('"é"', 1.0)))
-    assert as_csv(found) == 'name,p\n"a,b",0.30000000000000004\n"""é""",1.0\n'
-    assert as_json(found) == '[\n  {"name": "a,b", "p": 0.30000000000000004},\n  {"name": "\\"é\\"", "p": 1.0}\n]\n'
-    assert as_json(Predictions(("p",), ((math.nan,),))) == '[\n  {"p": null}\n]\n'
-    assert as_json(Predictions(("p",), ())) == "[]\n"
+    assert "".join(csv_parts(found)) == 'name,p\n"a,b",0.30000000000000004\n"""é""",1.0\n'
+    assert (
+        "".join(json_parts(found))
+        == '[\n  {"name": "a,b", "p": 0.30000000000000004},\n  {"name": "\\"é\\"", "p": 1.0}\n]\n'
+    )
+    assert "".join(json_parts(Predictions(("p",), ((math.nan,),)))) == '[\n  {"p": null}\n]\n'
+    assert "".join(json_parts(Predictions(("p",), ()))) == "[]\n"
 
 
 @pytest.mark.parametrize(

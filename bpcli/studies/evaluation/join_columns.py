@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from bpcli.records.training import Predictions
+from bpcli.records.training import Predictions, changed_rows
 
 NO_COLUMNS: tuple[tuple[str, ...], Sequence[tuple[str, ...]]] = ((), ())
 """No columns to be kept: no names, no cells."""
@@ -27,9 +27,11 @@ def join_columns(
         taken.add(columns[-1])
     rows = found.rows
     if names:
-        rows = [(*kept, *row) for kept, row in zip(cells, rows, strict=True)]
+        if len(cells) != len(rows):
+            raise ValueError(f"{len(cells)} rows of cells for {len(rows)} predictions")
+        rows = changed_rows(rows, lambda i, row: (*cells[i], *row))
     if row_numbers:
-        rows = [(i, *row) for i, row in enumerate(rows)]
+        rows = changed_rows(rows, lambda i, row: (i, *row))
         names = (number, *names)
     return replace(found, columns=(*names, *columns), rows=rows)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bpcli.family import Table
-from bpcli.records.training import Predictions, Problem
+from bpcli.records.training import Predictions, Problem, changed_rows
 from bpcli.studies.dataset.far_off import far_cells
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
@@ -29,7 +29,7 @@ def mark_far_rows(
                 if category and category not in known:
                     for row in cells.rows_of(code).tolist():
                         marks.setdefault(row, []).append(f"{c.name} {category} (not in train)")
-    rows = [(*row, "; ".join(marks.get(i, ()))) for i, row in enumerate(predictions.rows)]
+    rows = changed_rows(predictions.rows, lambda i, row: (*row, "; ".join(marks.get(i, ()))))
     text = f"rows far outside of what training saw: {len(marks):,} of {len(rows):,}"
     help = f"the column `{COLUMN}` says in what; such predictions are guesses" if marks else ""
     warnings: tuple[Problem, ...] = (Problem(text, code="far-off", help=help, level="warning"),)

@@ -37,9 +37,9 @@ def test_columns_of_the_file_keep_their_names(
     found = Predictions(predicted, [tuple(range(len(predicted)))])
     joined = join_columns(found, kept, [tuple("c" * len(kept))], row_numbers=True)
     assert joined.columns == names
-    assert len(set(names)) == len(names) == len(joined.rows[0])
+    assert len(set(names)) == len(names) == len(next(iter(joined.rows)))
 
 
 def test_a_row_that_is_missing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="longer"):
+    with pytest.raises(ValueError, match="1 rows of cells for 2 predictions"):
         join_columns(FOUND, ("id",), [("7",)])

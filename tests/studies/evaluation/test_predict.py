@@ -11,7 +11,7 @@ import pytest
 from bpcli.engine.network_plan import plan_network
 from bpcli.engine.objective import Objective
 from bpcli.family import Layer, Loss
-from bpcli.studies.evaluation.predict import as_table, outputs
+from bpcli.studies.evaluation.predict import outputs, prediction_columns, prediction_rows
 
 ONE = np.array([[0.25], [0.75]])
 TWO = np.array([[0.1, 0.9], [0.75, 0.25]])
@@ -27,6 +27,10 @@ def model(targets: tuple[str, ...] = (), classes: tuple[str, ...] = (), several:
     return SimpleNamespace(predictor=predictor, preprocessor=SimpleNamespace(target_names=targets))
 
 
+def as_table(model: Any, output: Any) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    return prediction_columns(model), prediction_rows(model, output)
+
+
 @pytest.mark.parametrize(
     ("targets", "outputs", "names"),
     [
@@ -39,33 +43,30 @@ def model(targets: tuple[str, ...] = (), classes: tuple[str, ...] = (), several:
 )
 def test_values_have_the_names_of_their_targets(targets: Any, outputs: int, names: Any) -> None:
     values = TWO[:, :outputs]
-    found = as_table(model(targets, outputs=outputs), values)
-    assert (found.columns, found.rows) == (names, [tuple(row) for row in values.tolist()])
+    assert as_table(model(targets, outputs=outputs), values) == (names, [tuple(row) for row in values.tolist()])
 
 
 @pytest.mark.parametrize(("targets", "name"), [(("kind",), "kind"), ((), "class"), (("p", "q"), "class")])
 def test_a_class_has_the_name_of_its_target_and_a_probability_of_each(targets: Any, name: str) -> None:
     found = as_table(model(targets, ("no", "yes"), outputs=2, said=[1, 0]), TWO)
-    assert found.columns == (name, "p(no)", "p(yes)")
-    assert found.rows == [("yes", 0.1, 0.9), ("no", 0.75, 0.25)]
+    assert found == ((name, "p(no)", "p(yes)"), [("yes", 0.1, 0.9), ("no", 0.75, 0.25)])
 
 
 def test_one_output_of_two_classes_gives_both_probabilities() -> None:
     found = as_table(model(("kind",), ("no", "yes"), said=[0, 1]), ONE)
-    assert (found.columns, found.rows) == (("kind", "p(no)", "p(yes)"), [("no", 0.75, 0.25), ("yes", 0.25, 0.75)])
+    assert found == (("kind", "p(no)", "p(yes)"), [("no", 0.75, 0.25), ("yes", 0.25, 0.75)])
 
 
 def test_margins_are_no_probabilities() -> None:
     found = as_table(model(("kind",), ("no", "yes"), said=[0, 1], probable=False), ONE)
-    assert (found.columns, found.rows) == (("kind",), [("no",), ("yes",)])
+    assert found == (("kind",), [("no",), ("yes",)])
     found = as_table(model((), ("p", "q"), True, 2, False, [[0, 1], [1, 0]]), TWO)
-    assert (found.columns, found.rows) == (("p", "q"), [(0, 1), (1, 0)])
+    assert found == (("p", "q"), [(0, 1), (1, 0)])
 
 
 def test_labels_are_0_or_1_with_a_probability_each() -> None:
     found = as_table(model((), ("p", "q"), True, 2, True, [[0, 1], [1, 0]]), TWO)
-    assert found.columns == ("p", "q", "p(p)", "p(q)")
-    assert found.rows == [(0, 1, 0.1, 0.9), (1, 0, 0.75, 0.25)]
+    assert found == (("p", "q", "p(p)", "p(q)"), [(0, 1, 0.1, 0.9), (1, 0, 0.75, 0.25)])
 
 
 def test_outputs_are_those_of_evaluation_batch_after_batch() -> None:
