@@ -31,7 +31,7 @@ class ColumnFormat:
     fraction, `unit` beside them; `bare` where cells may lack the unit, `magnitudes` where K, M and the like stand
     behind them), times of day, which become `hours`, or `durations`, which do so too. `date_order` is that of day and
     month where numbers alone do not say it. `missing_values` are the words and numbers that stand for no value beside
-    the usual ones.
+    the usual ones; they are all of them where "", the empty cell, is one.
     """
 
     kind: Kind = "number"
@@ -66,8 +66,8 @@ class ColumnFormat:
         if self.decimal != ".":
             found.append(f"decimal {self.decimal}")
         if missing := [*dict.fromkeys((*self.missing_values, *gaps))]:
-            more = len(missing) - MAX_MISSING_NAMED
-            found.append(f"no value: {' '.join(missing[:MAX_MISSING_NAMED])}{f' and {more} more' if more > 0 else ''}")
+            more, shown = len(missing) - MAX_MISSING_NAMED, [cell or "empty cells" for cell in missing]
+            found.append(f"no value: {' '.join(shown[:MAX_MISSING_NAMED])}{f' and {more} more' if more > 0 else ''}")
         return ", ".join(found)
 
     def to_meta(self) -> dict[str, Any]:

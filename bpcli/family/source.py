@@ -146,7 +146,9 @@ class Treatment(Settings):
         "rows",
     )  # fmt: skip
     missing_values: MissingValues = Field(
-        (), description="words and numbers that stand for no value in this column, beside the usual ones"
+        (),
+        description='words and numbers that stand for no value in this column, beside the usual ones; with "", the '
+        "empty cell, among them no others do",
     )
     unit: str | None = Field(
         None, description="what stands beside its numbers, such as $, % or kg; cells without it mean the same"
@@ -204,7 +206,9 @@ class Table:
     warnings: tuple[Problem, ...] = ()
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the named columns; others are numbers or texts
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)  # of columns of a text file, targets too
-    missing_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # found in the cells of inputs, as there
+    missing_words: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # found in the cells of columns, as there
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     pivot: Array | None = None  # (columns,), float64
     weight: Array | None = None

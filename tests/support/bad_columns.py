@@ -220,7 +220,7 @@ error: data.train: column `kind` is both the weight and in target [names]
         """\
 error: column `name` holds 1001 different texts: each would become an input of its own [categories]
 --> trees.csv
-  = help: leave it out with `drop: [name]`, or write `columns: {name: {encoding: frequency}}` in the train source
+  = help: leave it out with `drop: [name]`, or write `columns: {name: {encoding: frequency, max_categories: 1000}}` in the train source
 """,
         files={"trees.csv": "name,kind\n" + "".join(f"tree {i},{('oak', 'elm')[i % 2]}\n" for i in range(1001))},
     ),

@@ -25,7 +25,7 @@ from bpcli.studies.init.targets import (
     dressed_target_remarks,
     few_rows_remark,
     find_task,
-    gap_labels_remark,
+    gap_remarks,
     like_labels_remark,
     whole_numbers_remark,
 )
@@ -118,9 +118,9 @@ def _columns(
     named = source = options.applied(source.model_copy(update={"target": targets or source.target}))
     table, source = _load(source, root, task)
     values, classes, several = find_task(table, task)
-    gap_remarks: tuple[str, ...] = ()
+    sentinel_remarks: tuple[str, ...] = ()
     if values == "regress" and (odd := _target_sentinels(table)):
-        gap_remarks = tuple(sentinel_remark(name, *found) for name, found in odd.items())
+        sentinel_remarks = tuple(sentinel_remark(name, *found) for name, found in odd.items())
         gaps = {name: source.columns[name].model_copy(update={"missing_values": tuple(map(str, missing_values(found)))})
                 for name, (_, found) in odd.items()}  # fmt: skip
         table, source = _load(source.model_copy(update={"columns": {**source.columns, **gaps}}), root, task)
@@ -146,7 +146,11 @@ def _columns(
     lost = table.target_names if any(w.code == "rows-left-out" for w in table.warnings) else ()
     said = source.model_dump(mode="json", exclude_defaults=True).get("columns", {})
     treatments: dict[str, Any] = {c.name: _joined(c.settings, said.get(c.name, {})) for c in kept}
-    treatments |= {name: {**said.get(name, {}), "missing": "drop"} for name in lost}
+    for name in table.target_names:
+        own = (
+            {"missing": "drop"} if name in lost else named.columns.get(name, Treatment()).model_dump(exclude_unset=True)
+        )
+        treatments[name] = {**{k: v for k, v in said.get(name, {}).items() if k != "missing"}, **own}
     treatments = {name: settings for name, settings in treatments.items() if settings}
     settings = {
         "drop": [*source.drop, *(c.name for c in columns if c.dropped)],
@@ -169,7 +173,7 @@ def _columns(
         classes=classes,
         several=several,
         remarks=(
-            *gap_remarks,
+            *sentinel_remarks,
             *(w.text for w in table.warnings),
             *([UNNAMED_REMARK] if "" in set(source.drop) - set(named.drop) else []),
             *(c.remark for c in kept if c.remark),
@@ -177,13 +181,18 @@ def _columns(
             *dressed_target_remarks(table),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),
-            *gap_labels_remark(table, classes, {"type": source.kind, "path": _path(source.files(root)[0], root)}),
+            *gap_remarks(table, classes, _spelled_out(named, root)),
             *few_rows_remark(table.rows, classes),
             *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),
             *far_off_remarks(table, found_gaps, regresses=values == "regress"),
             *(hazard.advice(option("--drop", hazard.drop)) for hazard in found),
         ),
     )
+
+
+def _spelled_out(source: Any, root: Path) -> dict[str, Any]:
+    """Returns the source as it can be typed in the place of a path."""
+    return {key: value for key, value in _source_settings(source, root, root).items() if key != "target"}
 
 
 def _target_sentinels(table: Table) -> dict[str, tuple[Array, tuple[float, ...]]]:
@@ -204,7 +213,9 @@ def _load(source: Any, root: Path, task: TableTask | None) -> tuple[Table, Any]:
     to be classes as they are."""
     first: Failure | None = None  # of a file whose first line was taken for data
     while True:  # every other try changes the source
-        columns = {**dict.fromkeys(source.target, Treatment(missing="drop")), **source.columns}
+        known = {name: source.columns.get(name) or Treatment() for name in source.target}
+        dropped = {n: own.model_copy(update={"missing": own.missing or "drop"}) for n, own in known.items()}
+        columns = {**source.columns, **dropped}
         tolerant = source.model_copy(update={"missing": "median", "columns": columns})
         try:
             return tolerant.load(root), tolerant

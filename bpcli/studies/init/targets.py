@@ -1,7 +1,7 @@
 """What a first experiment predicts: classes or numbers, by what the targets hold."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from bpcli.parts.data.cells import number_of
 from bpcli.parts.data.cells.missing import MISSING_AMONG_NUMBERS
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
+from bpcli.studies.init.options import option
 
 TableTask = Literal["classify", "regress"]
 
@@ -113,16 +114,42 @@ def like_labels_remark(table: Table, classes: Mapping[str, int]) -> tuple[str, .
     return (*found[:MAX_LABELS_NAMED], *([f"and {more} more such labels"] if more > 0 else []))
 
 
-def gap_labels_remark(table: Table, classes: Mapping[str, int], source: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns the remark that labels look like words for no value, with the command that takes them so; `source` is its
-    type and path."""
+def gap_remarks(table: Table, classes: Mapping[str, int], source: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns remarks that labels look like words for no value, and that words which are read as no value may be
+    labels, or categories of an input, with the commands that take them so; `source` is how the source is spelled
+    out."""
+    target = " ".join(option("--target", name) for name in table.target_names)
+
+    def typed(settings: Mapping[str, Any]) -> str:
+        return f"`bpcli init {shell_word(flow({**source, **settings}))} {target}`"
+
+    found = []
     odd = [label for label in classes if label.strip().lower() in (*MISSING_AMONG_NUMBERS, "none")]
-    if not odd or not table.target_names:
-        return ()
-    one, named = len(odd) == 1, " and ".join(f"`{label}`" for label in odd)
-    typed = f"bpcli init {shell_word(flow({**source, 'missing_values': odd}))} --target {shell_word(_name(table))}"
-    text = f"the label{'s' * (not one)} {named} of `{_name(table)}` {'is a class' if one else 'are classes'}: "
-    return (f"{text}if {'it stands' if one else 'they stand'} for no value, `{typed}`",)
+    if odd and table.target_names:
+        one, named = len(odd) == 1, " and ".join(f"`{label}`" for label in odd)
+        text = f"the label{'s' * (not one)} {named} of `{_name(table)}` {'is a class' if one else 'are classes'}: "
+        found.append(f"{text}if {'it stands' if one else 'they stand'} for no value, {typed({'missing_values': odd})}")
+    for name, words in table.missing_words.items():
+        if name in table.target_names:
+            words = tuple(w for w in words if classes and w.lower() != "nan")
+            words = () if all(number_of(label) is not None for label in classes) else words
+            what = "it is a class", "they are classes"
+        else:
+            words = tuple(w for w in words if name in table.texts and _is_like(w, table.texts[name].found))
+            what = "it is a category", "they are categories"
+        if words:
+            columns = dict(source.get("columns", {}))
+            columns[name] = {**columns.get(name, {}), "missing_values": [""]}
+            text = f"`{name}`: {' and '.join(f'`{w}`' for w in words)} {'is' if len(words) == 1 else 'are'} read as no "
+            found.append(f"{text}value; if {what[len(words) > 1]}, {typed({'columns': columns})}")
+    return tuple(found)
+
+
+def _is_like(word: str, categories: Collection[str]) -> bool:
+    """Whether a word is written as all categories are, in as many capital letters: NA beside EU, AS and SA."""
+    return len(categories) > 1 and all(
+        len(each) == len(word) and each.isalpha() and each.isupper() for each in (word, *categories)
+    )
 
 
 def few_rows_remark(rows: int, classes: Mapping[str, int]) -> tuple[str, ...]:

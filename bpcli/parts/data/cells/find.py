@@ -120,7 +120,7 @@ def _is_code(number: DressedNumber) -> bool:
 
 def _words(cells: Sequence[str], rules: CellRules) -> ColumnFormat:
     """Returns the format of a column of words."""
-    present = {cell.strip().lower() for cell in cells} - MISSING_WORDS
+    present = {cell.strip().lower() for cell in cells} - ({""} if "" in rules.missing_values else MISSING_WORDS)
     kind: Kind = "boolean" if present in map(set, PAIRS) else "text"
     return ColumnFormat(kind, missing_values=rules.missing_values)
 

@@ -23,10 +23,13 @@ they may be categories."""
 
 def is_missing(cell: str, kind: Kind, named: Collection[str] = ()) -> bool:
     """Whether a cell of a column says that there is no value; `named` are the words and numbers that the settings name
-    beside the usual ones (`is_gap` knows numbers and dates in all ways of writing)."""
+    beside the usual ones (`is_gap` knows numbers and dates in all ways of writing); where the empty cell is named too,
+    they are all."""
     word = cell.strip().lower()
     if named and _is_named(word, kind, named):
         return True
+    if "" in named:
+        return False
     if kind == "text":
         return word in MISSING_WORDS and word != "none"
     return word in MISSING_WORDS or word == "nan" or (kind != "boolean" and word in MISSING_AMONG_NUMBERS)

@@ -14,12 +14,15 @@ from bpcli.family import Array, CodedText, Kind, Missing, Shape, Source, Table, 
 from bpcli.family.source import MissingValues
 from bpcli.parts.data.columns.loading import ColumnRequest, GapRules, LoadedColumns
 from bpcli.parts.data.columns.settings import ColumnName, Names, TreatmentMap, Treatments
-from bpcli.parts.data.files import data_error, display_path
+from bpcli.parts.data.files import data_error, display_path, visible
 from bpcli.parts.data.targets import numeric_target, weigh_rows
 from bpcli.records.training import Problem
 
 FILLING_RULES: tuple[Missing, ...] = ("mean", "median", "mode")
 """Rules that put something in the place of a missing value."""
+
+MAX_NAMED = 8
+"""Columns, and words of one, that a warning names."""
 
 WRITING = ("decimal", "thousands", "date_order", "unit")
 """Settings that say how the cells of a column are written."""
@@ -170,9 +173,17 @@ def _rows_left_out(found: LoadedColumns, path: Path) -> tuple[Problem, ...]:
     """Returns a warning that says how many rows were left out for want of a value."""
     if not found.lost:
         return ()
-    columns = ", ".join(f"`{name}` ({count:,})" for name, count in list(found.dropped.items())[:8])
+    columns = ", ".join(
+        f"`{name}` ({count:,}{_as_words(found.missing_words.get(name, ()))})"
+        for name, count in list(found.dropped.items())[:MAX_NAMED]
+    )
     rows = "1 row is left out: it has" if found.lost == 1 else f"{found.lost:,} rows are left out: they have"
     return (Problem(f"{display_path(path)}: {rows} no value in {columns}", code="rows-left-out", level="warning"),)
+
+
+def _as_words(words: Sequence[str]) -> str:
+    """Returns the words of cells that stand for no value, as a list behind a number of rows."""
+    return f": {' '.join(f'`{visible(word)}`' for word in words[:MAX_NAMED])}" if words else ""
 
 
 def _target(texts: Mapping[str, CodedText], numeric: Mapping[str, Array], targets: Sequence[str], path: Path) -> Array:

@@ -181,8 +181,11 @@ class CellColumns:
     def are_numbers(self, name: str) -> bool:
         """Whether all cells of a column that have a value are plain numbers, be they codes or not."""
         text = self.cells.texts.get(self.position[name])
-        cells = text.categories if text is not None else ()
-        return all(is_missing(cell, "number") or number_of(cell, self.layout.decimal) is not None for cell in cells)
+        cells, form = text.categories if text is not None else (), self.formats.get(name)
+        named = form.missing_values if form is not None else ()
+        return all(
+            is_missing(cell, "number", named) or number_of(cell, self.layout.decimal) is not None for cell in cells
+        )
 
     def are_labels(self, name: str) -> bool:
         """Whether the cells of a column of numbers are whole numbers, and one is not written as Python writes it, or
@@ -240,7 +243,7 @@ class CellColumns:
         found.pivot = pivot
         forms = {name: self._format(name, kind) for name, kind in kinds.items()}
         found.formats = {name: form for name, form in forms.items() if self._is_particular(form)}
-        found.missing_words = {name: words for name in inputs if (words := self._missing_words(name, kinds[name]))}
+        found.missing_words = {name: words for name in kinds if (words := self._missing_words(name, kinds[name]))}
         return found
 
     def _missing_words(self, name: str, kind: Kind) -> tuple[str, ...]:
@@ -296,12 +299,15 @@ class CellColumns:
             lacking = np.isnan(numbers)
             return numbers, [int(np.argmax(lacking))] if lacking.any() else []
         form = self._format(name, kind)
-        lost: tuple[str, ...] = ("", "nan") if name in rules.outcomes else ("",)  # `none` may be a label
+        lost: tuple[str, ...] = ("",)  # `none` may be a label
+        lost += ("nan",) if name in rules.outcomes and "" not in form.missing_values else ()
         missing = [is_gap(cell, form) or cell.lower() in lost for cell in text.categories]
         if kind == "text":
             lost += form.missing_values
             if name in rules.outcomes and self.are_numbers(name):  # 01, 1 and N.A.: names of classes, a gap
-                lost += tuple(cell.lower() for cell in text.categories if is_missing(cell, "number"))
+                lost += tuple(
+                    cell.lower() for cell in text.categories if is_missing(cell, "number", form.missing_values)
+                )
                 missing = [bad or cell.lower() in lost for bad, cell in zip(missing, text.categories, strict=True)]
             odd = ["\0" in cell or (not gaps and cell.lower() in lost) for cell in text.categories]
             names = ["" if gaps and bad else cell for cell, bad in zip(text.categories, missing, strict=True)]

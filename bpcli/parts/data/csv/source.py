@@ -207,7 +207,7 @@ def _needs_cells(treatment: Treatment, form: ColumnFormat | None) -> bool:
     else: by the settings, or by the format that it had in training."""
     if form is not None and (form.form != "plain" or form.missing_values):
         return True
-    named = any(number_of(cell) is not None for cell in treatment.missing_values)
+    named = any(not cell or number_of(cell) is not None for cell in treatment.missing_values)
     return named or treatment.thousands is not None or treatment.decimal is not None
 
 

@@ -15,7 +15,7 @@ from bpcli.parts.data.cells import (
     has_decimal_commas,
 )  # fmt: skip
 from bpcli.parts.data.cells.codes import are_names
-from bpcli.parts.data.cells.missing import value_and_gap
+from bpcli.parts.data.cells.missing import is_missing, value_and_gap
 
 
 def read(
@@ -194,6 +194,14 @@ def test_numbers_come_back_from_every_dress(dress: str) -> None:
     form, values = read(cells)
     assert np.array(values).tobytes() == np.array(wanted).tobytes()
     assert form.form == "dressed"
+
+
+def test_where_the_empty_cell_is_named_no_other_word_stands_for_no_value() -> None:
+    for kind in ("text", "number", "date", "boolean"):
+        assert is_missing("NA", kind, ("x",))
+        assert not is_missing("NA", kind, ("",))
+        assert is_missing(" ", kind, ("",))
+        assert is_missing("x", kind, ("", "x"))
 
 
 def test_a_missing_value_that_is_also_a_value() -> None:

@@ -117,7 +117,7 @@ def test_words_that_stand_for_no_value_are_named() -> None:
     """In plain numbers and in dress, in text; as the file has them where the decimal mark is a comma."""
     rows = ["1.5,$2,p,1", "nil,$3,n/a,2", ".,n/d,p,3", ",$4,,4", "2.5,$7,nil,NA", "3.5,$6,q,7"]
     table = load("\n".join(["a,b,c,y", *rows, ""]), missing="median", columns={"y": {"missing": "drop"}})
-    assert table.missing_words == {"a": (".", "nil"), "b": ("n/d",), "c": ("n/a",)}
+    assert table.missing_words == {"a": (".", "nil"), "b": ("n/d",), "c": ("n/a",), "y": ("NA",)}
     assert table.format_words("a") == "no value: . nil"
     assert table.format_words("b") == "with $, no value: n/d"
     many = ["?", "na", "nil", "unk", "tbd", "nd", "void"]
