@@ -57,6 +57,7 @@ def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
     parts = ["days", "month", "weekday"]
     if kind == "date":
         parts += ["hour"] if len(np.unique(values % 1)) > 1 else []
+        parts = [part for part in parts if part != "weekday" or not _begin_months(values)]
         holds, settings = f"{_day(low)} to {_day(high)}", {"parts": parts, **settings}
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
@@ -86,6 +87,12 @@ def sentinel_remark(name: str, values: Array, odd: Sequence[float], kind: str = 
     remark += f"values, in {count:,} of {len(values):,} rows: {'it is' if one else 'they are'} read as "
     remark += f"{'a missing value' if one else 'missing values'} (`missing_values` in the config: delete it if "
     return remark + f"{'it is a value' if one else 'they are values'})"
+
+
+def _begin_months(days: Array) -> bool:
+    """Whether dates (n,) are months: all are the first of one."""
+    dates = np.floor(days).astype(np.int64).astype("datetime64[D]")
+    return bool((dates == dates.astype("datetime64[M]")).all())
 
 
 def _day(days: float) -> str:

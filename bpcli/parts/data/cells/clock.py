@@ -2,7 +2,12 @@
 
 import re
 
-CLOCK = re.compile(r"([-+−]?)(\d{1,6}):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,9}))?)?(?:\s?([ap])\.?\s?m\.?)?", re.I | re.A)
+CLOCK = re.compile(
+    r"([-+−]?)(\d{1,6}):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,9}))?)?(?:\s?([ap])\.?\s?m\.?)?"
+    r"(?:\s?(?:z|(?:utc|gmt)(?:[-+]\d\d?(?::?\d\d)?)?|(?(4)[-+]|\+)\d\d(?::?\d\d)?))?",  # 5:30-6:30 is a span
+    re.I | re.A,
+)
+HOURS_AND_MINUTES = re.compile(r"(\d{1,4})\s?h\s?([0-5]\d)", re.I | re.A)
 HOUR_ALONE = re.compile(r"(\d{1,2})\s?([ap])\.?\s?m\.?", re.I | re.A)
 DAYS_AND_CLOCK = re.compile(
     r"([-+]?)(\d{1,7}) days?,? ([-+]?)(\d{1,2}):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?", re.I | re.A
@@ -22,13 +27,16 @@ UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
 
 
 def hours_of(cell: str) -> float | None:
-    """Returns the hours of a time of day (since midnight) or of a duration; None where the cell is neither."""
+    """Returns the hours of a time of day (since midnight, in the time of its own zone) or of a duration; None where the
+    cell is neither."""
     if found := CLOCK.fullmatch(cell):
         sign, hours, minutes, seconds, fraction, half = found.groups()
         hour = _of_24(int(hours), half)
         if hour is None or (half and sign):
             return None
         return _hours(sign, hour * 3600 + int(minutes) * 60 + int(seconds or 0), fraction)
+    if found := HOURS_AND_MINUTES.fullmatch(cell):
+        return int(found[1]) + int(found[2]) / 60
     if found := HOUR_ALONE.fullmatch(cell):
         hour = _of_24(int(found[1]), found[2])
         return None if hour is None else float(hour)
@@ -47,12 +55,14 @@ def hours_of(cell: str) -> float | None:
 
 
 def is_spelled(cell: str) -> bool:
-    """Whether a time is a duration with its units: 1h 30m, PT1H30M."""
-    return bool(ISO_DURATION.fullmatch(cell) or SPELLED.fullmatch(cell))
+    """Whether a time is one with its units: 1h 30m, 1h30, PT1H30M."""
+    return bool(ISO_DURATION.fullmatch(cell) or SPELLED.fullmatch(cell) or HOURS_AND_MINUTES.fullmatch(cell))
 
 
 def is_time_of_day(cell: str) -> bool:
     """Whether a time may be one of a day."""
+    if found := HOURS_AND_MINUTES.fullmatch(cell):
+        return int(found[1]) < 24
     found = CLOCK.fullmatch(cell)
     return bool(not found[1] and int(found[2]) < 24 if found else HOUR_ALONE.fullmatch(cell))
 

@@ -11,8 +11,11 @@ DATE_ORDERS: tuple[DateOrder, ...] = ("dmy", "mdy", "ymd")
 PIVOT = 69
 """Years of two digits from here on are of the 20th century, those below of the 21st (as POSIX has it)."""
 
+SHORT_MONTH = "Jan -20"
+"""The layout of a month's name and two digits, which are those of a year: Jan-15."""
+
 COMPACT_YEARS = range(1800, 2201)
-"""Years for which eight digits are taken for a date; 9999 stands for none beside them."""
+"""Years for which eight digits, or a month and four, are taken for a date; 9999 stands for none beside them."""
 
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 ISO_DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
@@ -45,7 +48,9 @@ _WEEKDAY = r"(?:(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:d
 _NAME = r"([^\W\d_]{3,10})\.?"
 _NTH = r"(?:st|nd|rd|th|\.)?"
 _ZONE = r"([a-z]{1,4}|(?:utc|gmt)?[+-]\d\d?(?::?\d\d)?)"
-_TIME = rf"(?:[t\s,:]\s*(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{{1,9}}))?)?(?:\s?([ap])\.?\s?m\.?)?(?:\s*{_ZONE})?)?"
+_SECOND = r"(?:(?<=:\d\d):|(?<=\.\d\d)\.)(\d\d)(?:[.,](\d{1,9}))?"
+_CLOCK = rf"(\d\d?)[:.h](\d\d)(?:{_SECOND})?(?:\s?([ap])\.?\s?m\.?)?(?:\s*{_ZONE})?"
+_TIME = rf"(?:[t\s,:]\s*(?:at\s+)?{_CLOCK})?"
 
 
 def _pattern(day: str) -> re.Pattern[str]:
@@ -58,17 +63,24 @@ _NAME_FIRST = _pattern(rf"{_NAME}[-\s/.]*(\d\d?){_NTH}(?:,\s*|[-\s/.]+)(\d{{4}}|
 _YEAR_NAME = _pattern(rf"(\d{{4}})[-\s/.]*{_NAME}[-\s/.]*(\d\d?)(?!\d)")
 _C_TIME = re.compile(_WEEKDAY + rf"{_NAME}\s+(\d\d?)\s+(\d\d?):(\d\d):(\d\d)(?:\s+{_ZONE})?\s+(\d{{4}})", re.I)
 _MONTH_OF_YEAR = re.compile(r"(\d{4})[-/.](\d\d)", re.ASCII)
+_YEAR_OF_MONTH = re.compile(r"(\d\d?)[-/](\d{4})", re.ASCII)
+_WEEK = re.compile(r"(\d{4})-?w(\d\d)(?:-?([1-7]))?", re.I | re.ASCII)
 _QUARTER = re.compile(r"(\d{4})[-\s]?q([1-4])|q([1-4])[-\s/]?(\d{4})", re.I | re.ASCII)
 _NAMED_MONTH = re.compile(rf"{_NAME}[-\s/.,]*(\d{{4}})", re.I)
+_SHORT_MONTH = re.compile(rf"{_NAME}(?:[-/]|\s?['’])(\d\d)", re.I)
 _OTHER_DIGITS = re.compile(r"[^\D0-9]")
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d)?(Z)?)?", re.ASCII)
+_COMPACT = re.compile(
+    rf"(\d{{4}})(\d\d)(\d\d)(?:[t ]?(\d\d|\d(?=:)):?(\d\d)(?::?(\d\d)(?:[.,](\d{{1,9}}))?)?(?:\s*{_ZONE})?)?",
+    re.I | re.A,
+)
 
 
 class WrittenDate(NamedTuple):
     """The parts of a date as they stand in a cell.
 
     `layout` is how it is written: by numbers (`2020-`, `-2020` or `-20`, with what stands between), with a month's name
-    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`), `2000-01`, `2000Q1` or `20000131`. `first`, `second` and
+    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`, `Jan -20`), `2000-01`, `01/2000`, `2000Q1`, `2000-W01` or
+    `20000131`. `first`, `second` and
     `third` are its numbers in their order (a month's name is a number); `order` is theirs where the layout says it, ""
     where it may be any. `micros` are the microseconds since midnight less the zone's.
     """
@@ -125,12 +137,26 @@ def written_date(cell: str) -> WrittenDate | None:
         return _with_time("Jan 1 2000", _month(name), day, year, "mdy", [hour, minute, second, None, None, zone])
     if found := _MONTH_OF_YEAR.fullmatch(cell):
         return WrittenDate("2000-01", int(found[1]), int(found[2]), 1, "ymd", 0)
+    if (found := _YEAR_OF_MONTH.fullmatch(cell)) and int(found[2]) in COMPACT_YEARS:  # 1/4000 is a fraction
+        return WrittenDate("01/2000", int(found[2]), int(found[1]), 1, "ymd", 0)
     if found := _QUARTER.fullmatch(cell):
         year, quarter = (found[1], found[2]) if found[1] else (found[4], found[3])
         return WrittenDate("2000Q1", int(year), 3 * int(quarter) - 2, 1, "ymd", 0)
     if found := _NAMED_MONTH.fullmatch(cell):
         return _with_time("Jan 2000", _month(found[1]), 1, found[2], "mdy", [])
-    return _compact(cell)
+    if found := _SHORT_MONTH.fullmatch(cell):
+        return _with_time(SHORT_MONTH, _month(found[1]), 1, found[2], "mdy", [])
+    return _week(cell) if "w" in cell.lower() else _compact(cell)
+
+
+def _week(cell: str) -> WrittenDate | None:
+    """Returns the day of a week of the year, its Monday where it names none."""
+    found = _WEEK.fullmatch(cell)
+    try:
+        day = date.fromisocalendar(int(found[1]), int(found[2]), int(found[3] or 1)) if found else None
+    except ValueError:
+        return None
+    return None if day is None else WrittenDate("2000-W01", day.year, day.month, day.day, "ymd", 0)
 
 
 def _by_numbers(a: str, mark: str, b: str, c: str) -> tuple[str, str, str, str, str]:
@@ -190,8 +216,8 @@ def _compact(cell: str) -> WrittenDate | None:
     found = _COMPACT.fullmatch(cell)
     if not found or (int(found[1]) not in COMPACT_YEARS and found[1] != "9999"):
         return None
-    year, month, day, hour, minute, second, zone = found.groups()
-    return _with_time("20200131", year, month, day, "ymd", [hour, minute, second, None, None, zone])
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    return _with_time("20200131", year, month, day, "ymd", [hour, minute, second, fraction, None, zone])
 
 
 def days_of(cell: str, order: str = "") -> float | None:

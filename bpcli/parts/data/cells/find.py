@@ -1,5 +1,6 @@
 """How the cells of a column are written: found from all of its different cells, and what the settings say of it."""
 
+import re
 from collections.abc import Sequence
 from string import ascii_letters
 
@@ -7,13 +8,16 @@ from bpcli.family import Kind
 from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.clock import hours_of
 from bpcli.parts.data.cells.codes import are_codes, are_compact_dates
-from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, is_usual_unit, unit_key
+from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, is_usual_unit
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
 from bpcli.parts.data.cells.find_dates import date_format, read_dates
 from bpcli.parts.data.cells.find_numbers import number_format
 from bpcli.parts.data.cells.find_times import time_format
 from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 from bpcli.parts.data.cells.plain import PAIRS, values_at_once
+
+HALF_OR_MINUTES = re.compile(r"[ap]\.?m\.?|h\d\d", re.I)
+"""What stands behind hours, and is no unit: 2 pm, 14h30."""
 
 CELLS_TRIED = 1000
 """Different cells that are tried before all of a column with more than twice as many."""
@@ -84,7 +88,7 @@ def _measured(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatP
         if _are_codes_among(present, numbers):
             return ColumnFormat("text", missing_values=rules.missing_values)
         found = number_format(present, numbers, rules)
-        if isinstance(found, ColumnFormat) and unit_key(found.unit) not in ("am", "pm"):
+        if isinstance(found, ColumnFormat) and not HALF_OR_MINUTES.fullmatch(found.unit):
             return found
         problem = found if isinstance(found, FormatProblem) else None
     if present.nearly_all([hours_of(cell) for cell in present.cells]):

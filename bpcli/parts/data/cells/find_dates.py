@@ -5,14 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from bpcli.family.cell_format import ORDER_WORDS, ColumnFormat, DateOrder
-from bpcli.parts.data.cells.dates import DATE_ORDERS, WrittenDate, written_date
+from bpcli.parts.data.cells.dates import DATE_ORDERS, SHORT_MONTH, WrittenDate, written_date
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
+
+DAYS_SEEN = 20
+"""Different numbers of 1 to 31 behind the names of months from which on they are days: Jan-15 is a day then."""
 
 
 def read_dates(cells: Sequence[str]) -> list[WrittenDate | None]:
     """Returns the parts of each cell that is a date in some order, None for any other."""
-    found = map(written_date, cells)
-    return [w if w is not None and _is_day(w) else None for w in found]
+    found = [w if w is not None and _is_day(w) else None for w in map(written_date, cells)]
+    years = {w.third for w in found if w is not None and w.layout == SHORT_MONTH}
+    if len(years) >= DAYS_SEEN and max(years) <= 31 and min(years) > 0:  # days of months, of no year
+        return [w if w is None or w.layout != SHORT_MONTH else None for w in found]
+    return found
 
 
 def _is_day(written: WrittenDate) -> bool:

@@ -60,11 +60,35 @@ def test_dates_come_back_from_every_layout(layout: str) -> None:
         ("2020-01-01 25:00", "", None), ("1-Foo-2020", "", None), ("17990101", "", None), ("1/2/2020", "", None),
         ("1974Q1", "", "1974-01-01"), ("2020-q4", "", "2020-10-01"), ("Q2 1999", "", "1999-04-01"),
         ("2020Q5", "", None),
+        ("20150101 00:30", "", "2015-01-01T00:30"), ("20150101T003015Z", "", "2015-01-01T00:30:15"),
+        ("20150101 9:30", "", "2015-01-01T09:30"), ("20151301 00:30", "", None), ("Jan-15", "", "2015-01-01"),
+        ("Mar '99", "", "1999-03-01"), ("Jan 15", "", None), ("1/2000", "", "2000-01-01"),
+        ("03-2018", "", "2018-03-01"), ("13/2018", "", None), ("1/4000", "", None), ("2018-W52", "", "2018-12-24"),
+        ("2018W527", "", "2018-12-30"), ("2018-W53", "", None), ("26.11.2017 00.04", "dmy", "2017-11-26T00:04"),
+        ("26.11.2017 00.04.05", "dmy", "2017-11-26T00:04:05"), ("26.11.2017 00h04", "dmy", "2017-11-26T00:04"),
+        ("Nov 26, 2017 at 12:07 PM", "", "2017-11-26T12:07"), ("26.11.2017 00:04.05", "dmy", None),
         ("2020-01-31 10:00 XYZ", "", None), ("1/2-2020", "dmy", None), ("٠١/٠٢/٢٠٢٠", "dmy", None),
     ],
 )  # fmt: skip
 def test_single_dates(cell: str, order: str, iso: str | None) -> None:
     assert days_of(cell, order) == (iso and days(datetime.fromisoformat(iso).replace(tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "hours"),
+    [
+        ("17:53:09+01:00", 17 + 53 / 60 + 9 / 3600), ("17:53+0100", 17 + 53 / 60), ("17:53 UTC", 17 + 53 / 60),
+        ("12:30:00-05:00", 12.5), ("5:30-6:30", None), ("09:00-17:00", None), ("01h19", 1 + 19 / 60), ("14h30", 14.5),
+        ("1h75", None),
+    ],
+)  # fmt: skip
+def test_times_with_zones_or_an_h(cell: str, hours: float | None) -> None:
+    form = column([cell, "08" + cell.lstrip("0123456789")])
+    assert form.kind == ("text" if hours is None else "number")
+    if hours is not None:
+        assert isinstance(form, ColumnFormat)
+        assert form.form == "hours"
+        assert cell_values([cell], form).values[0] == pytest.approx(hours, abs=1e-12)
 
 
 def test_the_order_is_decided_by_all_cells() -> None:
@@ -101,6 +125,10 @@ def test_two_formats(cells: tuple[str, ...]) -> None:
 
 
 def test_what_is_no_date() -> None:
+    months = ("Jan", "Feb", "Dec")
+    assert column([f"{month}-{day:02d}" for month in months for day in range(1, 29)]).kind == "text"  # of no year
+    assert column([f"{month}-{year:02d}" for month in months for year in range(10, 20)]).kind == "date"
+    assert column(["1/500", "1/1000", "1/2000", "1/60"]).kind == "text"
     assert column(["20200131", "20209901"]) == ColumnFormat()
     assert column(["20200131", "20200131"][:1]) == ColumnFormat()  # one value that never varies
     one_wrong = ["31.01.2020", *(f"{d:02d}.03.2020" for d in range(1, 31)), "31.02.2020"]
