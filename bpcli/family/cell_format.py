@@ -29,13 +29,14 @@ class ColumnFormat:
 
     `form` is that of numbers: as `float` takes them, in dress (`thousands` between thousands, `decimal` before the
     fraction, `unit` beside them; `bare` where cells may lack the unit, `magnitudes` where K, M and the like stand
-    behind them), times of day, which become `hours`, or `durations`, which do so too. `date_order` is that of day and
+    behind them), times of day, which become `hours`, or `durations`, which do so too; in `minutes`, 58:53 are these and
+    seconds. `date_order` is that of day and
     month where numbers alone do not say it. `missing_values` are the words and numbers that stand for no value beside
     the usual ones; they are all of them where "", the empty cell, is one.
     """
 
     kind: Kind = "number"
-    form: Literal["plain", "dressed", "hours", "durations"] = "plain"
+    form: Literal["plain", "dressed", "hours", "durations", "minutes"] = "plain"
     decimal: DecimalMark = "."
     thousands: ThousandsMark | Literal[""] = ""
     unit: str = ""
@@ -47,7 +48,7 @@ class ColumnFormat:
     @property
     def are_times(self) -> bool:
         """Whether the cells are times of day or durations."""
-        return self.form in ("hours", "durations")
+        return self.form in ("hours", "durations", "minutes")
 
     def words(self, gaps: Sequence[str] = ()) -> str:
         """Returns how the cells are written, in words; "" where there is nothing to say. `gaps` are the words that were
@@ -56,7 +57,8 @@ class ColumnFormat:
         if self.kind == "date" and self.date_order:
             found.append(f"as {ORDER_WORDS[self.date_order]}")
         if self.are_times:
-            found.append(f"{'times of day' if self.form == 'hours' else 'durations'}, in hours")
+            times = {"hours": "times of day", "minutes": "durations of minutes:seconds"}.get(self.form, "durations")
+            found.append(f"{times}, in hours")
         if self.unit:
             found.append(f"with {self.unit}")
         if self.magnitudes:

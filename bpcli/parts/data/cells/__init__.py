@@ -5,7 +5,6 @@ from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.dates import days_of
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem
 from bpcli.parts.data.cells.find import are_plain_numbers, find_format, present_cells
-from bpcli.parts.data.cells.find_times import time_format
 from bpcli.parts.data.cells.format import CellValues, cell_reader, cell_values, is_gap
 from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 from bpcli.parts.data.cells.plain import (
@@ -33,6 +32,6 @@ __all__ = [
     "number_of",
     "present_cells",
     "sentinels_of",
-    "time_format",
+   
     "usual_sentinels",
 ]  # fmt: skip

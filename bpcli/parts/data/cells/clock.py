@@ -7,6 +7,7 @@ CLOCK = re.compile(
     r"(?:\s?(?:z|(?:utc|gmt)(?:[-+]\d\d?(?::?\d\d)?)?|(?(4)[-+]|\+)\d\d(?::?\d\d)?))?",  # 5:30-6:30 is a span
     re.I | re.A,
 )
+MINUTES_AND_FRACTION = re.compile(r"([-+−]?)(\d{1,6}):([0-5]\d)[.,](\d{1,9})", re.A)
 HOURS_AND_MINUTES = re.compile(r"(\d{1,4})\s?h\s?([0-5]\d)", re.I | re.A)
 HOUR_ALONE = re.compile(r"(\d{1,2})\s?([ap])\.?\s?m\.?", re.I | re.A)
 DAYS_AND_CLOCK = re.compile(
@@ -26,11 +27,15 @@ UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
 """Seconds of a week, a day, an hour, a minute and a second: the units of ISO_DURATION and SPELLED in their order."""
 
 
-def hours_of(cell: str) -> float | None:
+def hours_of(cell: str, minutes_first: bool = False) -> float | None:
     """Returns the hours of a time of day (since midnight, in the time of its own zone) or of a duration; None where the
-    cell is neither."""
+    cell is neither. With `minutes_first` 58:53 are minutes and seconds, as 58:53.4 is always."""
+    if found := MINUTES_AND_FRACTION.fullmatch(cell):
+        return _hours(found[1], int(found[2]) * 60 + int(found[3]), found[4])
     if found := CLOCK.fullmatch(cell):
         sign, hours, minutes, seconds, fraction, half = found.groups()
+        if minutes_first and not (seconds or half):
+            return _hours(sign, int(hours) * 60 + int(minutes), None)
         hour = _of_24(int(hours), half)
         if hour is None or (half and sign):
             return None
@@ -65,6 +70,13 @@ def is_time_of_day(cell: str) -> bool:
         return int(found[1]) < 24
     found = CLOCK.fullmatch(cell)
     return bool(not found[1] and int(found[2]) < 24 if found else HOUR_ALONE.fullmatch(cell))
+
+
+def places_of(cell: str) -> tuple[int, int]:
+    """Returns how many numbers between colons a time has, and the first of them; (0, 0) of one without, or of half a
+    day."""
+    found = CLOCK.fullmatch(cell)
+    return (3 if found[4] else 2, int(found[2])) if found and not found[6] else (0, 0)
 
 
 def _of_24(hour: int, half: str | None) -> int | None:

@@ -45,10 +45,11 @@ _DIGITS = rf"[.,]?[0-9]+(?:[.,{APOSTROPHES}{SPACES}][0-9]+)*[.,]?(?:[eE][-+]?[0-
 _AFTER = r"[^\W\d_%]|[%‰°$€£¥₹₩₽₺₴₫₪₱฿₦₿¢\"']|/(?!\d)"
 _UNIT = rf"(?:{_AFTER})(?:[^\s()]*[^\s()\-−–])?(?:\s[^\W\d][^\s()]*){{0,2}}"
 _CELL = re.compile(
-    rf"(\()?\s*({_SIGN})\s*((?:{_BEFORE})(?:\s*(?:{_BEFORE}))?)?\s*({_SIGN})\s*({_DIGITS})"
+    rf"(\()?\s*({_SIGN})\s*((?:{_BEFORE})(?:\s*(?:{_BEFORE}))?)?\s*(?:(\()\s*)?({_SIGN})\s*({_DIGITS})"
     rf"(?:((?:[-−–](?=\s|[%‰$€£¥]))?)(\)?)\s*({_UNIT})|\s*({_UNIT})?\s*([-−–]?)\s*(\))?)",
     re.I,
 )
+_ZERO = re.compile(rf"({_BEFORE})\s*[-–—]\s*|[-–—]\s*({_BEFORE})", re.I)
 LONGEST_CELL = 48
 """Characters: what is longer is text."""
 
@@ -92,23 +93,28 @@ class DressedNumber(NamedTuple):
     styles: int
 
 
-def dressed_number(cell: str, unit: str = "") -> DressedNumber | None:
+def dressed_number(cell: str, unit: str = "", *, glued: bool = False) -> DressedNumber | None:
     """Returns the parts of a number in dress, None where a cell is none. `unit` is one that is known to be such,
-    wherever it stands."""
+    wherever it stands; a currency may be `glued` to whole numbers (kr500) where others of the column say that it is
+    one. In accounts `$ -` is zero."""
+    if zero := _ZERO.fullmatch(cell):
+        return DressedNumber(False, "0", _unit_of(zero[1] or zero[2]), "", ALL_STYLES)
     found_cell = _CELL.fullmatch(cell) if len(cell) <= LONGEST_CELL else None
     if found_cell is None:
         rest = cell.replace(unit, " ", 1).strip() if unit else cell
         found = dressed_number(rest) if rest != cell else None
         return None if found is None or found.unit or found.currency else found._replace(unit=unit)
-    opened, sign, before, inner_sign, digits, *behind = found_cell.groups()
+    first, sign, before, second, inner_sign, digits, *behind = found_cell.groups()
     trailing, closed, after = behind[:3] if behind[2] else (behind[4], behind[5], behind[3])  # 5- € or 5 €-
     if trailing and digits[-1] in ".,":  # 5,- is a price without pence
         digits, trailing = digits[:-1], ""
     signs = [mark for mark in (sign, inner_sign, trailing) if mark]
-    if bool(opened) != bool(closed) or len(signs) + bool(opened) > 1:
+    opened = bool(first or second)
+    if opened != bool(closed) or (first and second) or len(signs) + opened > 1:
         return None
-    if before and before[-1].islower() and before.isascii() and before.islower() and before + digits in cell:
-        return None  # rs10907175 is no amount of rupees
+    is_word = before and before.islower() and before.isascii() and before + digits in cell
+    if is_word and digits.isdigit() and not glued:  # rs10907175 is no amount of rupees
+        return None
     digits = _even(digits)
     styles = styles_of(digits)
     if not styles:
@@ -121,7 +127,7 @@ def dressed_number(cell: str, unit: str = "") -> DressedNumber | None:
         currency, rest = known, f"/{more}" if more else ""
     elif currency and CURRENCY_OF.get(rest.lower()) == currency:
         rest = ""
-    return DressedNumber(bool(opened) or ("+" not in signs and bool(signs)), digits, currency, rest, styles)
+    return DressedNumber(opened or ("+" not in signs and bool(signs)), digits, currency, rest, styles)
 
 
 def _unit_of(before: str | None) -> str:

@@ -105,7 +105,10 @@ def _may_be_measured(cells: Sequence[str], rules: CellRules) -> bool:
 
 
 def _numbers(cells: Sequence[str], rules: CellRules) -> list[DressedNumber | None]:
-    return [dressed_number(cell, rules.unit or "") for cell in cells]
+    found = [dressed_number(cell, rules.unit or "") for cell in cells]
+    if any(n is not None and n.currency and cell[0].islower() for cell, n in zip(cells, found, strict=True)):
+        return [n or dressed_number(cell, rules.unit or "", glued=True) for cell, n in zip(cells, found, strict=True)]
+    return found
 
 
 def _are_codes_among(present: PresentCells, numbers: Sequence[DressedNumber | None]) -> bool:

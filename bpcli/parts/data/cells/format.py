@@ -10,7 +10,7 @@ from bpcli.family import Array
 from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.clock import hours_of
 from bpcli.parts.data.cells.dates import days_of
-from bpcli.parts.data.cells.dress import NumberStyle, dressed_number, number_text, unit_key, unit_text
+from bpcli.parts.data.cells.dress import CURRENCIES, NumberStyle, dressed_number, number_text, unit_key, unit_text
 from bpcli.parts.data.cells.missing import is_missing
 from bpcli.parts.data.cells.plain import TRUTH_VALUES, number_of, values_at_once
 
@@ -72,7 +72,7 @@ def cell_reader(form: ColumnFormat) -> Callable[[str], float | None]:
     if form.kind == "date":
         return partial(days_of, order=form.date_order)
     if form.are_times:
-        return hours_of
+        return partial(hours_of, minutes_first=form.form == "minutes")
     return partial(number_of, decimal=form.decimal) if form.form == "plain" else _dressed_reader(form)
 
 
@@ -81,7 +81,7 @@ def _dressed_reader(form: ColumnFormat) -> Callable[[str], float | None]:
     fits, key = style.pattern.fullmatch, unit_key(form.unit)
 
     def read(cell: str) -> float | None:
-        number = dressed_number(cell, form.unit)
+        number = dressed_number(cell, form.unit, glued=form.unit in CURRENCIES)
         if number is None or not fits(number.digits):
             return None
         try:

@@ -6,8 +6,9 @@ from typing import Literal
 
 from bpcli.family import ColumnFormat, Kind, Treatment
 from bpcli.family.cell_format import DecimalMark
-from bpcli.parts.data.cells import CellRules, FormatProblem, cell_values, find_format, present_cells, time_format
+from bpcli.parts.data.cells import CellRules, FormatProblem, cell_values, find_format, present_cells
 from bpcli.parts.data.cells.evidence import FEW_VALUES
+from bpcli.parts.data.cells.find_times import later_times
 from bpcli.parts.data.cells.missing import value_and_gap
 from bpcli.parts.data.files import yaml_name
 
@@ -64,8 +65,7 @@ def later_format(
     known = replace(known, missing_values=tuple(dict.fromkeys((*known.missing_values, *said.missing_values))))
     if known.are_times:
         rules = CellRules(missing_values=known.missing_values)
-        times = time_format(present_cells(cells, counts, rules), rules)
-        return times if isinstance(times, FormatProblem) else known
+        return known if known.form == "minutes" else later_times(present_cells(cells, counts, rules), known)
     if known.kind not in ("number", "date"):
         return known
     if known.kind == "number" and said.unit is not None:

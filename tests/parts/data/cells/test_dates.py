@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from bpcli.family import Treatment
 from bpcli.parts.data.cells import CellRules, ColumnFormat, FormatProblem, cell_values, days_of, find_format
+from bpcli.parts.data.columns.formats import later_format
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAYOUTS = [
@@ -89,6 +91,42 @@ def test_times_with_zones_or_an_h(cell: str, hours: float | None) -> None:
         assert isinstance(form, ColumnFormat)
         assert form.form == "hours"
         assert cell_values([cell], form).values[0] == pytest.approx(hours, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "minutes"),
+    [
+        (["58:53", "1:18:35", "45:00"], "minutes", [58 + 53 / 60, 78 + 35 / 60, 45]),
+        (["1:23.5", "2:01.25"], "minutes", [1 + 23.5 / 60, 2 + 1.25 / 60]),
+        (["1:06", "1:23.5"], "minutes", [1.1, 1 + 23.5 / 60]),
+        (["14:30", "14:30:15"], "hours", [870, 870.25]),
+        (["36:15", "40:00"], "durations", [2175, 2400]),
+        (["36:15:00", "0:30:00"], "durations", [2175, 30]),
+        (["75:30", "1:18:35"], "", []),
+        (["36:15:00", "1:30"], "", []),
+    ],
+)
+def test_minutes_beside_hours(cells: list[str], form: str, minutes: list[float]) -> None:
+    found = column(cells)
+    if not form:
+        assert isinstance(found, FormatProblem)
+        assert (found.code, set(found.cells)) == ("two-formats", set(cells))
+        return
+    assert isinstance(found, ColumnFormat)
+    assert found.form == form
+    assert (cell_values(cells, found).values * 60).tolist() == pytest.approx(minutes, rel=1e-14)
+
+
+def test_a_later_file_keeps_the_places_of_its_times() -> None:
+    def later(known: ColumnFormat, *cells: str) -> ColumnFormat | FormatProblem:
+        return later_format(cells, [1] * len(cells), known, Treatment(), ".", False)
+
+    minutes, hours = ColumnFormat("number", "minutes"), ColumnFormat("number", "durations")
+    assert later(minutes, "75:30", "1:18:35") == minutes
+    assert later(hours, "75:30", "36:15") == hours
+    found = later(hours, "58:53", "1:18:35")
+    assert isinstance(found, FormatProblem)
+    assert found.code == "two-formats"
 
 
 def test_the_order_is_decided_by_all_cells() -> None:

@@ -204,6 +204,23 @@ def test_where_the_empty_cell_is_named_no_other_word_stands_for_no_value() -> No
         assert is_missing("x", kind, ("", "x"))
 
 
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        (["$ (1,234.50)", "$ 1,200.00", "$ -", "$(5)"], [-1234.5, 1200, 0, -5]),
+        (["(1.234,50) €", "- €", "12,00 €"], [-1234.5, 0, 12]),
+        (["kr54,653.55", "kr500", "kr1,200"], [54653.55, 500, 1200]),
+    ],
+)
+def test_amounts_of_accounts(cells: list[str], wanted: list[float]) -> None:
+    assert read(cells)[1] == wanted
+
+
+@pytest.mark.parametrize("cells", [["rs10907175", "rs123456"], ["$ (-5)", "$ (-6)"], ["$ (5", "$ (6"], ["$--", "$---"]])
+def test_what_is_no_amount(cells: list[str]) -> None:
+    assert find_format(cells, [1] * len(cells)) == ColumnFormat("text")
+
+
 def test_a_missing_value_that_is_also_a_value() -> None:
     values = np.array([0.0, 5, 10, np.nan, 99])
     assert value_and_gap(values, ("5",)) == 5
