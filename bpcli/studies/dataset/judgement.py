@@ -11,8 +11,8 @@ from bpcli.config.data import Data
 from bpcli.config.dump import flow
 from bpcli.family import Array, Table
 from bpcli.records.training import Problem
-from bpcli.studies.dataset.coded_columns import CodedColumn, some_rows
-from bpcli.studies.dataset.split import SPLIT_NAMES
+from bpcli.studies.dataset.coded_columns import MAX_CLASSES, CodedColumn, some_rows
+from bpcli.studies.dataset.split import split_name
 
 MIN_GROUPS = 10  # different values of a column that may name who or what the rows are of
 MIN_ROWS_OF_GROUP = 1.5  # rows of such a value, on average
@@ -24,7 +24,9 @@ GIVEN_AWAY = 0.995  # of the target's spread, or of the rows, that one input exp
 TAILS = (0.01, 0.99)  # quantiles of a target beyond which its spread is not looked at
 MIN_FILLED = 10  # rows with a value, and without, before gaps are held against classes
 MORE_CODES = 8  # values that a column has beyond two for each class, at most, where it may be the class by other names
-MIN_TIMES = 20  # different times
+MIN_TIMES = 20  # different times, or dates that may be made of the target
+MAX_FOLDS = 20
+CLUSTERS_APART = 4.0  # gaps between the targets of different categories, over those within them, of which none is a bin
 LOG_CHANCE = -14.0  # the logarithm of the chance, below which gaps are no accident
 ENTITY = re.compile(
     r"(?:patient|subject|person|participant|user|customer|client|member|student|speaker|animal|device|household|"
@@ -37,6 +39,9 @@ SPLIT_FLAG = re.compile(
     r"(?:train|test|validation|holdout)(?:ing)?[_\s.-]?(?:set|flag|split)", re.I,
 )  # fmt: skip
 """Names of columns of yes and no that say of which split a row is: a bare `train` may be a means of transport."""
+
+FOLD = re.compile(r"(?:k|cv|data)?[_\s.-]?(?:folds?|splits?)[_\s.-]?(?:id|idx|index|no|nr|number)?", re.I)
+"""Names of columns that number the parts of a cross-validation."""
 
 TIME = re.compile(r"(?:.*[_\s.])?(?:date|time|timestamp|datetime|day|year)", re.I)
 
@@ -115,8 +120,8 @@ def _divides(data: Data) -> bool:
 def _split_names(table: Table) -> list[Hazard]:
     found = []
     for name, text in table.texts.items():
-        said = {SPLIT_NAMES.get(cell.strip().lower(), "") for cell in text.found}
-        if "train" in said and len(said) > 1 and "" not in said:
+        said = set(map(split_name, text.found))
+        if "train" in said and len(said) > 1 and None not in said:
             names = " or ".join(f"`{cell}`" for cell in text.found)
             text_ = f"column `{name}` says {names} in every row"
             why = "rows divided by chance are others than those that were meant"
@@ -126,7 +131,19 @@ def _split_names(table: Table) -> list[Hazard]:
             text_ = f"column `{name}` says which rows are to teach, and is an input"
             why = "of rows to come it says nothing, and rows are divided by a column of the words train and test alone"
             found.append(Hazard("split-column", text_, why, drop=name))
+    for name in table.order if not found else ():
+        if FOLD.fullmatch(name.strip()) and _are_folds(CodedColumn.of(table, name, slice(None))):
+            text_ = f"column `{name}` seems to say in which fold a row is, and is an input"
+            found.append(Hazard("split-column", text_, "of rows to come it says nothing", drop=name))
     return found[:1]
+
+
+def _are_folds(column: CodedColumn) -> bool:
+    """Whether a column has a value in every row, few of them that follow each other, in about as many rows each."""
+    sizes = np.bincount(column.codes[~column.gaps])
+    if column.gaps.any() or not 2 <= column.count <= MAX_FOLDS or sizes.max() > 2 * sizes.min():
+        return False
+    return column.kind == "text" or float(np.ptp(column.values)) == column.count - 1
 
 
 def _is_flag(values: Array) -> bool:
@@ -204,7 +221,7 @@ def _copies(columns: Mapping[str, CodedColumn], target: CodedColumn) -> list[Haz
             text = f"whether column `{c.name}` has a value gives `{target.name}` away"
             why = f"it is {kind} for one of them alone; if it is filled in only after the target is known"
             found.append(Hazard("gaps", text, why, drop=c.name))
-        elif c.kind != "date" and len(columns) > 1 and _gives_away(c, target):
+        elif len(columns) > 1 and _gives_away(c, target):
             text = f"column `{c.name}` alone gives `{target.name}`, with next to no error"
             why = "if it is made of the target, or known only after it"
             found.append(Hazard("copy", text, why, drop=c.name))
@@ -222,7 +239,28 @@ def _gives_away(column: CodedColumn, target: CodedColumn) -> bool:
         return _separates(x, y, target.count, numeric=column.kind != "text")
     values = target.values[known].astype(np.float64)
     values = np.clip(values, *np.quantile(values, TAILS))  # one far-off row decides nothing
+    if column.kind == "date":  # with which the target may change, too
+        return _is_in_order(x, y)
+    if (column.kind == "text" or column.count <= MAX_CLASSES) and not _are_bins(x, values):
+        return False
     return any(_explained(x, v, numeric=column.kind != "text") > GIVEN_AWAY for v in (values, y))
+
+
+def _is_in_order(x: Array, y: Array) -> bool:
+    """Whether y (n,) grows, or falls, from each value of x (n,) to the next, all but a few, and is told apart by it."""
+    steps = [np.diff(v[np.lexsort((v, x))])[np.diff(np.sort(x)) != 0] for v in (y, -y)]
+    return len(steps[0]) >= MIN_TIMES and any(float(np.mean(step >= 0)) > GIVEN_AWAY for step in steps)
+
+
+def _are_bins(x: Array, y: Array) -> bool:
+    """Whether cells x (n,) seem to be made of y (n,), as bins of it or as other names of its values: y is apart between
+    cells hardly more than within them. Where it is, cells are what y goes by, as shops with prices of their own."""
+    order = np.lexsort((x, y))
+    steps, changes = np.diff(y[order]), np.diff(x[order]) != 0
+    if changes.sum() > x.max() + 2 * (1 - GIVEN_AWAY) * len(x):
+        return False
+    within = steps[~changes]
+    return not within.any() or float(steps[changes].mean()) <= CLUSTERS_APART * float(within.mean())
 
 
 def _separates(x: Array, y: Array, classes: int, *, numeric: bool) -> bool:

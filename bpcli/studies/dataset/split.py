@@ -1,6 +1,7 @@
 """Dividing the rows of one source into train, validation and test, and into folds."""
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -15,9 +16,16 @@ from bpcli.studies.dataset.row_errors import row_failure
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "trn": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "dev": "validation", "test": "test", "testing": "test", "tst": "test", "holdout": "test",
+    "val": "validation", "dev": "validation", "publictest": "validation", "test": "test", "testing": "test",
+    "tst": "test", "holdout": "test", "privatetest": "test",
 }  # fmt: skip
-"""What a column may call the splits, in small letters."""
+"""What a column may call the splits, in small letters, without spaces and what follows as `set` or `split`."""
+
+
+def split_name(cell: str) -> str | None:
+    """Returns the split that a cell names (`Train`, `public test`, `test_set`); None where it names none."""
+    word = re.sub(r"[\W_]+", "", cell.lower())
+    return SPLIT_NAMES.get(word) or SPLIT_NAMES.get(re.sub(r"(?:set|split|data)$", "", word))
 
 
 def split_fractions(data: Data) -> dict[str, float]:
@@ -178,7 +186,7 @@ def split_by_column(table: Table, column: str, seed: int, within: Fold | None = 
     """Returns the row indices of each split that a column names: train, validation and test; with `within`, this fold
     of the train rows takes the place of test. Raises Failure at a row that names none, and where none is train."""
     text = table.aside[column]
-    names = [SPLIT_NAMES.get(category.lower()) for category in text.categories]
+    names = list(map(split_name, text.categories))
     splits = {
         name: np.array([known == name for known in names])[text.codes] for name in ("train", "validation", "test")
     }

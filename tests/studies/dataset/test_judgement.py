@@ -110,6 +110,49 @@ def test_a_column_that_says_train_or_test(rng: np.random.Generator) -> None:
     assert codes(table(COIN, train=flag, pulse=SOME)) == []  # by train, not by car
 
 
+@pytest.mark.parametrize("words", [("Training", "PublicTest", "PrivateTest"), ("Train set", "test-set", "dev_split")])
+def test_other_names_of_splits(words: tuple[str, ...]) -> None:
+    said = np.array(words)[np.arange(N) % 3]
+    (found,) = hazards(table(COIN, part=said, pulse=SOME))
+    assert found.remedy == "`split: {column: part}`"
+
+
+@pytest.mark.parametrize("name", ["fold", "kfold", "cv_fold", "Fold ID", "split"])
+def test_a_column_that_numbers_folds(rng: np.random.Generator, name: str) -> None:
+    fold = rng.permutation(np.arange(N) % 5)
+    (found,) = hazards(table(COIN, **{name: fold + 1.0, "pulse": SOME}))
+    assert (found.code, found.drop) == ("split-column", name)
+    assert codes(table(COIN, **{name: np.array([f"f{k}" for k in fold]), "pulse": SOME})) == ["split-column"]
+    assert codes(table(COIN, **{name: fold * 2.5, "pulse": SOME})) == []
+    assert codes(table(COIN, **{name: rng.poisson(1.0, N), "pulse": SOME})) == []  # by no means evenly
+    assert codes(table(COIN, **{f"un{name}": fold, "pulse": SOME})) == []
+
+
+@pytest.mark.parametrize("of", [lambda y: 10 * y, lambda y: -5 * y, lambda y: 3000 * np.log(y)])
+def test_a_date_made_of_the_target(rng: np.random.Generator, of: Callable[[Any], Any]) -> None:
+    """And dates with which the target changes, however surely, since it may do so with time."""
+    y = np.exp(rng.normal(3, 0.6, N))
+    (found,) = hazards(table(y, ("paid",), paid=np.floor(18_000 + of(y)), pulse=SOME))
+    assert (found.code, found.drop) == ("copy", "paid")
+    days = rng.integers(0, 3000, N)
+    for trend in (0.01 * days + 0.2 * SOME, np.sin(days / 58), np.cumsum(rng.normal(size=3000))[days]):
+        assert codes(table(trend, ("when",), when=days + 0.0, pulse=SOME)) == []
+
+
+def test_what_the_target_goes_by_is_no_copy_of_it(rng: np.random.Generator) -> None:
+    """Shops with prices of their own, in a table of days; bins and rounded values of the target are made of it."""
+    shop, day = np.arange(N) % 8, np.arange(N) // 8
+    prices = np.array([50.0, 8, 31, 12, 77, 20, 3, 40])[shop] * (1 + 0.0005 * day) + 0.02 * SOME
+    assert codes(table(prices, shop=np.array([f"s{k}" for k in shop]), pulse=SOME)) == []
+    assert codes(table(prices, shop=shop, pulse=SOME)) == []
+    assert codes(table(10.0 * shop + 0.1 * SOME, shop=shop, pulse=SOME)) == []
+    y = rng.uniform(0, 18, N)
+    assert codes(table(y, rounded=np.round(y), pulse=SOME)) == ["copy"]
+    assert codes(table(y, bin=np.array([f"b{k}" for k in y // 0.7]), pulse=SOME)) == ["copy"]
+    many = np.round(y * 2) * 2.5
+    assert codes(table(many, code=np.array([f"c{k:g}" for k in many]), pulse=SOME)) == ["copy"]
+
+
 @pytest.mark.parametrize(
     "of", [np.exp, np.negative, np.arctan, lambda y: 0.9 * y + 3], ids=["exp", "-", "arctan", "fees"]
 )
