@@ -339,3 +339,31 @@ def test_a_norm_whose_square_overflows_is_still_a_number(dtype: type, strength: 
     assert d.norm == pytest.approx(strength * np.linalg.norm(theta[where]), rel=1e-5)
     assert d.factor == pytest.approx(0.5 / d.norm)
     assert np.linalg.norm(theta - o.theta) == pytest.approx(0.5, rel=1e-5)
+
+
+# --------------------------------------------------------------------------------------------------------- divergence
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        ("adam", "optimizer.v"),
+        ("adagrad", "optimizer.s"),
+        ("rmsprop", "optimizer.v"),
+        ("sgd", ""),
+        ("adamax", ""),
+        ({"type": "momentum", "learning_rate": 1e-30}, ""),
+    ],
+)
+def test_what_an_optimizer_remembers_is_named_in_the_step_in_which_it_overflows(optimizer: Any, name: str) -> None:
+    """The loss and the gradient, 1e20, are finite, and so are the weights: Adam moves none by a step over infinity."""
+    for dtype in (np.float32, np.float64):
+        network_plan = plan_network(parsed([{"type": "dense", "units": 1, "init": "zeros"}]), (1,))
+        o = Objective(network_plan, Loss.parse("mean_absolute_error"), 4, dtype, 0)
+        batch, step = loaded(o, 4, np.full((4, 1), 1e20), np.ones((4, 1))), train_step(o, optimizer)
+        with np.errstate(all="ignore"):
+            if name and dtype is np.float32:
+                with pytest.raises(NonFiniteError, match=name) as caught:
+                    step.step(batch, 0)
+                assert caught.value.what == "memory of dense_1.W"
+            else:
+                step.step(batch, 0)
+                assert np.isfinite(o.theta).all()
