@@ -10,6 +10,10 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Array
 from bpcli.numeric.vectors import all_finite
 
+LARGE = {np.dtype(kind): 1e-4 * math.sqrt(float(np.finfo(kind).max)) for kind in (np.float32, np.float64)}
+"""The norm of a gradient from which on it is looked at for what it leaves behind, by type. Sums of squares of smaller
+ones stay finite for a hundred million steps."""
+
 
 class NonFiniteError(ArithmeticError):
     """A number of a training that is not finite any more.
@@ -42,6 +46,19 @@ def first_in_memory(
         if not all_finite(a):
             return NonFiniteError(*_split(path), "running statistics")
     return None
+
+
+def check_after_update(
+    network: Network, norm: float, rate: float, slots: Mapping[str, Array], clip_state: Mapping[str, Array]
+) -> None:
+    """Raises NonFiniteError where a step with a gradient so large that its square may overflow has left something that
+    is not finite. (What the optimizer remembers may be so while weights and losses stay finite for ever: Adam moves no
+    weight by a step over infinity.)"""
+    large = LARGE[network.theta.dtype]
+    if norm > large or norm * rate > large:
+        found = first_in_memory(network, slots, clip_state)
+        if found is not None:
+            raise found
 
 
 def first_non_finite(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bpcli.engine.divergence import first_in_memory, first_non_finite
+from bpcli.engine.divergence import check_after_update, first_non_finite
 from bpcli.engine.memory import aligned
 from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Array, Clipper, Constraint, Frame, GradientOptimizer
@@ -15,10 +15,6 @@ from bpcli.numeric.vectors import l2_norm
 CHUNK_BYTES = 1 << 18
 """Bytes of each flat vector that an update works on at a time, so that Adam's five stay in a level 2 cache between its
 twelve operations: from 400,000 parameters on it takes 0.6 of the time it takes on whole vectors."""
-
-LARGE = 1e-4
-"""Over the root of the largest number there is: gradients from here on are looked at for what they leave behind. Sums of
-squares of smaller ones stay finite for a hundred million steps."""
 
 
 def _ignore(phase: str) -> None:
@@ -58,7 +54,6 @@ class FirstOrderStep:
         self.constrained = tuple(self._constraints(constraint))
         pieces = [(network.gradients()[path], w) for path, w in network.parameters().items()]
         self._clip_frame = Frame(g=self.grad, pieces=pieces, **self.clip_state)
-        self._large = LARGE * math.sqrt(float(np.finfo(self.theta.dtype).max))
         self._draws = network.draws
         self._commits = bool(network.states)
         self.loss = self.penalty = self.norm = self.rate = 0.0
@@ -88,10 +83,7 @@ class FirstOrderStep:
             self.factor = self.clipper.clip(self._clip_frame)
         notify("clipping")
         self.update_weights(k)
-        if self.norm * max(1.0, self.rate) > self._large:
-            found = first_in_memory(network, self.slots, self.clip_state)
-            if found is not None:
-                raise found
+        check_after_update(network, self.norm, self.rate, self.slots, self.clip_state)
         notify("optimizer")
         for own, _, w in self.constrained:
             own.apply(w)

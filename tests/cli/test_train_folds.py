@@ -1,6 +1,8 @@
 """`train --folds` as it is typed."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,9 @@ import typer
 from cli_lab import Lab, Outcome, lab
 
 from bpcli.cli import folds
-from bpcli.records.training import FoldsReport, Problem
+from bpcli.records.training import Exit, FoldsReport, Problem
+from bpcli.studies.evaluation import cross_validate
+from bpcli.studies.run.atomic import unwritable
 
 __all__ = ["lab"]
 
@@ -85,3 +89,67 @@ def test_how_folds_end(
     assert (found, shown.out) == (code, out)
     assert shown.err.startswith(said)
     assert bool(shown.err) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("file", "kept", "help"),
+    [
+        (
+            "f/fold-2/model.safetensors",
+            "f-fold-2",
+            "the run is kept in {place}, and its model too: `bpcli eval {place}`",
+        ),
+        ("f/folds.json", "f", "the figures are kept in {place}/folds.json"),
+    ],
+)
+def test_what_folds_cannot_write_at_an_end_is_kept_elsewhere(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, file: str, kept: str, help: str
+) -> None:
+    """The run of a fold, or the figures of all; the folder of the folds is what goes on."""
+    words = ("trees.yaml", "--folds", "2", "--set", "training.epochs=1", "-q")
+    lab.good("train", *words, "--out", "whole")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(lab.path / "cache"))
+    honest, full, tried = os.replace, OSError(errno.ENOSPC, "No space left on device"), []
+
+    def refuse(beside: Path, target: Path) -> None:
+        if str(target).endswith(file) and "/cache/" not in str(target):
+            tried.append(target)
+            if len(tried) > 1:  # the first is of a beginning
+                raise full
+        honest(beside, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refuse)
+        found = lab.run("train", *words, "--out", "f")
+    assert found.code == Exit.IO_ERROR
+    place = lab.path / "cache/bpcli/runs" / kept
+    said = " ".join(found.err.split())
+    assert f"error: cannot write {file}: No space left on device" in said
+    assert help.format(place=place) in said
+    assert "once f can be written, `bpcli train --resume f` writes" in said
+    whole = json.loads((lab.path / "whole/folds.json").read_text())["metrics"]
+    if kept == "f":
+        assert json.loads((place / "folds.json").read_text())["metrics"] == whole
+    else:
+        assert "test: 4 rows" in lab.good("eval", str(place)).out
+    lab.good("train", "--resume", "f", "-q")
+    assert json.loads((lab.path / "f/folds.json").read_text())["metrics"] == whole
+
+
+def test_where_the_figures_of_folds_can_be_written_nowhere_both_places_are_named(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(lab.write("cache", "").absolute()))
+    tried = []
+
+    def refuse(path: Path, *words: Any, **more: Any) -> None:
+        tried.append(path)
+        raise unwritable(path, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(cross_validate, "atomic_text", refuse)
+    found = lab.run("train", "trees.yaml", "--folds", "2", "--set", "training.epochs=1", "-q", "--out", "f")
+    assert (found.code, len(tried)) == (Exit.IO_ERROR, 1)
+    said = " ".join(found.err.split())
+    assert "error: cannot write f/folds.json: No space left on device" in said
+    assert "error: nor could it be kept elsewhere: cannot create the folder" in said
+    assert "help: once f can be written, `bpcli train --resume f` writes them there" in said

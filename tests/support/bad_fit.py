@@ -360,7 +360,7 @@ error: training.stop_when.metric: train.acuracy is not measured in this training
     Case(
         "a network larger than memory",
         """\
-error: architecture.0.units: training this network needs 204 TB of memory and <FREE> are free; it has 5,000,000,000,002 parameters, 2,000,000,000,000 of them in dense_1.W [memory]
+error: architecture.0.units: training this network needs 344 TB of memory and <FREE> are free; it has 5,000,000,000,002 parameters, 2,000,000,000,000 of them in dense_1.W [memory]
 --> trees.yaml:7:26
   |
 6 | architecture:
@@ -373,7 +373,7 @@ error: architecture.0.units: training this network needs 204 TB of memory and <F
     Case(
         "--set of a network larger than memory",
         """\
-error: architecture.0.units: training this network needs 204 TB of memory and <FREE> are free; it has 5,000,000,000,002 parameters, 2,000,000,000,000 of them in dense_1.W [memory]
+error: architecture.0.units: training this network needs 344 TB of memory and <FREE> are free; it has 5,000,000,000,002 parameters, 2,000,000,000,000 of them in dense_1.W [memory]
 --> --set architecture.0.units=1000000000000
   |
 1 | architecture.0.units=1000000000000

@@ -5,13 +5,15 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bpcli.config.yamlfile import parse
 from bpcli.family import Callback
 from bpcli.records.plain import plain
-from bpcli.records.training import EvalReport, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
+from bpcli.records.printable import shell_word
+from bpcli.records.training import EvalReport, Exit, Failure, FoldRow, FoldsReport, Problem, Spread, TrainReport
 from bpcli.studies.evaluation.evaluate import EvaluationRows, score
 from bpcli.studies.run import resume as runs
 from bpcli.studies.run.atomic import atomic_text
@@ -20,6 +22,8 @@ from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.new_folder import create_folder
+from bpcli.studies.run.saving.retry import DISK_FAILURES
+from bpcli.studies.run.saving.second_place import failed_twice, keep_record
 from bpcli.studies.run.saving.stored import FoldsRecord, read_record
 from bpcli.studies.run.setup import Setup, load_document, set_up
 from bpcli.studies.run.trainer import Trainer
@@ -93,8 +97,24 @@ class CrossValidation:
         status = "finished" if last is None else last.stopped
         record = self._record() | {"status": status, "results": folds, "metrics": figures}
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, default=str) + "\n"
-        atomic_text(self.folder / RECORD_FILE, text, follow=False)
+        try:
+            atomic_text(self.folder / RECORD_FILE, text, follow=False)
+        except Failure as failure:
+            if failure.exit not in DISK_FAILURES:
+                raise
+            raise self._kept_elsewhere(failure, text) from None
         return report
+
+    def _kept_elsewhere(self, failure: Failure, text: str) -> Failure:
+        """Keeps the record in the user's cache folder. Returns the failure with where it is, and what to type."""
+        (problem, *others), folder = failure.problems, shell_word(self.folder)
+        again = f"once {folder} can be written, `bpcli train --resume {folder}` writes them there"
+        try:
+            file = keep_record(self.folder, RECORD_FILE, text)
+        except Failure as second:
+            return failed_twice(problem, others, second, again)
+        help = f"the figures are kept in {shell_word(file)}; {again}"
+        return Failure(replace(problem, help=help), *others, exit=Exit.IO_ERROR)
 
     def _record(self) -> dict[str, Any]:
         return _new_record(self.config.read_bytes(), self.root, self.sets, self.count)

@@ -52,6 +52,8 @@ FOREIGN = {
     b"\x1f\x8b": "a gzip archive",
 }
 HELP_TRAIN = "`bpcli train CONFIG` writes model.safetensors into its run folder"
+COPIES = 2
+"""How often safetensors copies what it writes."""
 HELP_COPY = "copy the file again, or use another checkpoint of the run"
 
 
@@ -69,7 +71,7 @@ def write(path: Path, tensors: Mapping[str, Array], meta: Mapping[str, Any]) -> 
         raise Failure(Problem(text, code="not-finite", file=str(path), help=help), exit=Exit.BAD_RESULT)
     record = {"format_version": FORMAT_VERSION, "meta": plain(meta), "sha256": ""}
     record["sha256"] = digest(json.dumps(record), arrays)
-    needed = 2 * sum(a.nbytes for a in arrays.values())  # and where there is less, safetensors ends the process
+    needed = COPIES * sum(a.nbytes for a in arrays.values())  # and where there is less, safetensors ends the process
     require_memory(needed, f"to write {path}", "a smaller network, or less of other work beside it")
     data = save(arrays, metadata={METADATA_KEY: json.dumps(record)})
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:

@@ -27,6 +27,7 @@ from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.load import loaded_files
 from bpcli.studies.dataset.prepare import Prepared, files_of, prepare
+from bpcli.studies.run import modelfile
 from bpcli.studies.run.fingerprints import Fingerprints
 
 
@@ -186,16 +187,18 @@ def batch_size(experiment: Experiment, rows: int) -> int:
 
 
 def training_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
-    """Returns bytes that training needs besides the data: weights, gradient, what the optimizer remembers, the best
-    weights and a checkpoint on its way to the disk, and the arrays of a step; where layers are watched, also the
-    probe's copy of these arrays in float64."""
+    """Returns bytes that training needs besides the data: weights, gradient, the weights of the last epoch and the best
+    ones, what the optimizer remembers, the arrays of a step, and a checkpoint on its way to the disk; where layers are
+    watched, also the probe's copy of these arrays in float64."""
     width = np.dtype(experiment.dtype).itemsize
     step = step_bytes(experiment, network_plan, batch) + optimizer_bytes(experiment, network_plan)
     image = image_shape(network_plan)
     step += augmenting_bytes(experiment.data.augment, image, batch, width) if image else 0
     if experiment.training.watch:
         step += network_plan.size * (width + 3 * 8) + 2 * working_bytes(network_plan, batch, 8)
-    return network_plan.size * width * 4 + step
+    kept = 2 if experiment.training.early_stopping is not None else 1  # besides the weights themselves
+    saved = network_plan.size * width * (1 + kept) + _state_bytes(experiment, network_plan)
+    return network_plan.size * width * (2 + kept) + step + modelfile.COPIES * saved
 
 
 def step_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) -> int:
@@ -207,9 +210,17 @@ def step_bytes(experiment: Experiment, network_plan: NetworkPlan, batch: int) ->
 
 def optimizer_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
     """Returns bytes of what the optimizer remembers and of what it works in."""
-    optimizer, size = experiment.optimizer, network_plan.size
-    width = 8 if isinstance(optimizer, FullBatchOptimizer) else np.dtype(experiment.dtype).itemsize
-    return sum(slot_bytes(slot, 0, width) for slot in (*optimizer.state(size).values(), *optimizer.work(size).values()))
+    work = experiment.optimizer.work(network_plan.size).values()
+    return _state_bytes(experiment, network_plan) + sum(slot_bytes(slot, 0, _slot_width(experiment)) for slot in work)
+
+
+def _state_bytes(experiment: Experiment, network_plan: NetworkPlan) -> int:
+    state = experiment.optimizer.state(network_plan.size).values()
+    return sum(slot_bytes(slot, 0, _slot_width(experiment)) for slot in state)
+
+
+def _slot_width(experiment: Experiment) -> int:
+    return 8 if isinstance(experiment.optimizer, FullBatchOptimizer) else np.dtype(experiment.dtype).itemsize
 
 
 def prepare_data(
@@ -268,7 +279,7 @@ def _check_memory(document: Document, experiment: Experiment, network_plan: Netw
         help = "fewer units, or an optimizer that takes less: lbfgs, adam"
         raise Failure(document.problem(("optimizer",), text, code="memory", help=help))
     largest: Any = max(network_plan.layout, key=lambda e: e.size, default=None)
-    if largest is None or 4 * width * network_plan.size + taken <= free:  # it is what the layers work in
+    if largest is None or needed - step_bytes(experiment, network_plan, batch) <= free:  # it is what the layers work in
         layer = largest_layer(network_plan, batch, width)
         text = f"{text}, and for {batch:,} rows at a time the most is for {layer.path}"
         help = "a smaller batch_size, or smaller sizes, here or in the layers before"

@@ -129,16 +129,20 @@ def test_files_are_fingerprinted_for_a_new_run_alone(file: Path) -> None:
 
 
 @pytest.mark.parametrize(("optimizer", "slots"), [("sgd", 0), ("momentum", 1), ("adam", 2)])
-def test_memory_of_a_training_is_four_vectors_of_weights_the_arrays_of_a_step_and_the_optimizer(
+def test_memory_of_a_training_is_that_of_weights_the_arrays_of_a_step_the_optimizer_and_a_checkpoint(
     optimizer: str, slots: int, file: Path
 ) -> None:
-    """The optimizer remembers some vectors and works in one more."""
+    """Weights, gradient, those of the last epoch and, with early stopping, the best ones; the optimizer remembers some
+    vectors and works in one more. A checkpoint holds all but the gradient and the work, and is copied twice."""
     file.write_text(CONFIG + f"optimizer: {optimizer}\n")
     setup = set_up(file)
     experiment, plan = setup.experiment, setup.network_plan
     vector = plan.size * 4
     assert optimizer_bytes(experiment, plan) == (slots + 1) * vector
-    assert training_bytes(experiment, plan, 2) == (5 + slots) * vector + step_bytes(experiment, plan, 2)
+    own = 3 + 2 * (2 + slots) + slots + 1
+    assert training_bytes(experiment, plan, 2) == own * vector + step_bytes(experiment, plan, 2)
+    stopping = set_up(file, ["training.early_stopping={metric: train.loss}"]).experiment
+    assert training_bytes(stopping, plan, 2) == (own + 3) * vector + step_bytes(experiment, plan, 2)
     file.write_text(CONFIG.replace("batch_size: 2", "batch_size: 2, watch: true") + f"optimizer: {optimizer}\n")
     watched = set_up(file).experiment
     assert training_bytes(watched, plan, 2) > training_bytes(experiment, plan, 2) + plan.size * 3 * 8

@@ -13,7 +13,7 @@ from bpcli.studies.run import model
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.checkpointer import Checkpointer
 from bpcli.studies.run.saving.retry import DISK_FAILURES, Retry
-from bpcli.studies.run.saving.second_place import second_place
+from bpcli.studies.run.saving.second_place import failed_twice, resumed_folder, second_place
 from bpcli.studies.run.state import TrainingState
 
 
@@ -115,15 +115,13 @@ class Saver:
 
     def _kept_elsewhere(self, failure: Failure, stopped: str, epoch: int, weights: Mapping[str, Array]) -> Failure:
         """Keeps the run in the user's cache folder. Returns the failure with where it is, and what to type."""
-        (problem, *others), run = failure.problems, shell_word(self.state.folder.path)
+        (problem, *others), run = failure.problems, shell_word(resumed_folder(self.state.folder.path))
         again = f"once {run} can be written, `bpcli train --resume {run}` writes it there"
         try:
             with second_place(self.state.setup, self.state.folder.path, self.record | {"status": "running"}) as folder:
                 self._finish(folder, stopped, epoch, weights)
         except Failure as second:
-            text = f"nor could it be kept elsewhere: {second.problems[0].text}"
-            others = [*others, Problem(text, code="write-failed", file=second.problems[0].file, help=again)]
-            return Failure(problem, *others, exit=Exit.IO_ERROR)
+            return failed_twice(problem, others, second, again)
         place = shell_word(folder.path)
         help = f"the run is kept in {place}, and its model too: `bpcli eval {place}`; {again}"
         return Failure(replace(problem, help=help), *others, exit=Exit.IO_ERROR)

@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.atomic import atomic_text
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.new_folder import claim_numbered, create_run, run_files
+from bpcli.studies.run.saving.own_files import RECORDS
 from bpcli.studies.run.setup import Setup
 
 
@@ -30,9 +32,10 @@ def cache_folder() -> Path:
 
 @contextmanager
 def second_place(setup: Setup, run: Path, record: Mapping[str, Any]) -> Iterator[RunFolder]:
-    """Makes a run folder in the user's cache folder, of the name that `run` has. It is removed where the block fails.
-    Raises Failure where it cannot be made."""
-    place = claim_numbered(cache_folder() / "runs" / run.absolute().name)
+    """Makes a run folder in the user's cache folder, of the name that `run` has, a fold with that of its
+    cross-validation before it. It is removed where the block fails. Raises Failure where it cannot be made."""
+    names = dict.fromkeys((resumed_folder(run).absolute().name, run.absolute().name))
+    place = claim_numbered(cache_folder() / "runs" / "-".join(names))
     try:
         with create_run("", place, run_files(setup, record)) as (folder, lock):
             yield folder
@@ -40,3 +43,28 @@ def second_place(setup: Setup, run: Path, record: Mapping[str, Any]) -> Iterator
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def keep_record(folder: Path, name: str, text: str) -> Path:
+    """Writes a record of this folder into one of the same name in the user's cache folder. Returns its file. Raises
+    Failure where it cannot be written."""
+    place = claim_numbered(cache_folder() / "runs" / folder.absolute().name)
+    try:
+        atomic_text(place / name, text)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return place / name
+
+
+def resumed_folder(run: Path) -> Path:
+    """Returns the folder by which a run goes on: that of its cross-validation, where it is a fold of one."""
+    folds = run.absolute().parent / RECORDS[1]
+    return run.parent if run.name.startswith("fold-") and folds.exists() else run
+
+
+def failed_twice(problem: Problem, others: Sequence[Problem], second: Failure, again: str) -> Failure:
+    """Returns the failure where something could be written neither at its place nor in the user's cache folder."""
+    text = f"nor could it be kept elsewhere: {second.problems[0].text}"
+    last = Problem(text, code="write-failed", file=second.problems[0].file, help=again)
+    return Failure(problem, *others, last, exit=Exit.IO_ERROR)
