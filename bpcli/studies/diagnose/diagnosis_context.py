@@ -119,9 +119,11 @@ def _of_run(path: Path) -> DiagnosisContext:
     context = _at_start(reopen(folder, record), lambda more: _at_start(reopen(folder, record, tuple(more))))
     context.theta = model.objective.theta.astype(np.float64)
     context.states = model.objective.network.states
-    kept, epochs = record.get("kept"), tuple(folder.epochs())
-    context.weights = f"of {path}, after epoch {kept if kept is not None else len(epochs)}"
-    context.trained, context.history, context.record = True, epochs, record
+    kept, lines = record.get("kept"), folder.lines()
+    last = lines.rows[-1].epoch if lines.rows else 0
+    context.weights = f"of {path}, after epoch {kept if kept is not None else last}"
+    context.trained, context.history, context.record = True, tuple(lines.rows), record
+    context.warnings = (*context.warnings, *lines.warnings(last))
     return context
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bpcli.config.yamlfile import parse
+from bpcli.config.yamlfile import MAX_BYTES, parse
 from bpcli.family import Callback
 from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
@@ -162,7 +162,7 @@ def resume(folder: Path) -> CrossValidation:
     help = "start anew: bpcli train CONFIG --folds K"
     record, _ = read_record(folder / RECORD_FILE, FoldsRecord, "how the folds began", help)
     found = CrossValidation(folder, folder / "config.yaml", Path(record.root), tuple(record.sets), record.folds)
-    if sha256_of(found.config) != record.config:
+    if sha256_of(found.config, MAX_BYTES) != record.config:
         text = f"{found.config} has changed since the folds began"
         raise Failure(Problem(text, code="changed", help="restore the file, or start anew"))
     return found

@@ -18,6 +18,7 @@ from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
 from bpcli.studies.gradcheck.find_mistake import Clues, find_mistake, gradient_hypotheses
 from bpcli.studies.gradcheck.forward_equations import loss_program
+from bpcli.studies.run.saving.regular_file import regular_size
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program
 from bpcli.studies.witness.witness import differences, max_abs
@@ -90,6 +91,7 @@ def _read(file: Path) -> dict[str, Array]:
     if not file.exists():
         raise Failure(Problem(f"there is no file {file}", code="missing-file"), exit=Exit.NO_INPUT)
     try:
+        regular_size(file)
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             found = {name: np.asarray(archive[name]) for name in archive.files}
     except (*PARSER_ERRORS, MemoryError):

@@ -12,6 +12,7 @@ from bpcli.config.compose import MAX_PROBLEMS
 from bpcli.config.document import Position, SourceText, YamlNode, make_problem
 from bpcli.config.scalars import FLOAT, backticks
 from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.saving.regular_file import read_regular
 
 CLAIM_FORM = "claims are lines of `name: number`, say `dense_1.dW[0,0]: -0.2165`"
 CSV_FORM = 'claims are lines of name,number, say "dense_1.dW[0,0]",-0.2165'
@@ -26,6 +27,7 @@ ORDER_HELP = "the claims come first: bpcli mark CLAIMS CONFIG"
 PAGES = {".md": "Markdown", ".markdown": "Markdown", ".tex": "LaTeX", ".html": "HTML"}
 ANSWERS_HELP = "answers go into a YAML file, lines of `name: number`: bpcli mark answers.yaml CONFIG"
 
+MAX_TABLE_BYTES = 16 << 20  # bytes of claims as CSV; a file of YAML has fewer
 MIN_ODD_LINES = 5  # of a CSV, most of its lines, that are no claims: it is another table
 RELATIVE_TOLERANCE = 1e-9  # relative error that calculators of ten or more digits leave
 EXACT_DIGITS = 16  # significant digits that such a number counts as having
@@ -96,12 +98,14 @@ def _swapped(path: Path, what: str) -> Failure:
 
 def _of_table(path: Path) -> list[Claim]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path, MAX_TABLE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Failure(Problem("this is not a text file in UTF-8", "not-text", file=str(path), help=CSV_FORM)) from None
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = "there is no such file" if missing else "the file cannot be read"
+        if not missing and isinstance(error, OSError) and error.strerror:
+            reason += f": {error.strerror}"
         problem = Problem(reason, "missing-file", file=str(path), help=CSV_FORM)
         raise Failure(problem, exit=Exit.NO_INPUT) from None
     source = SourceText(str(path), text)

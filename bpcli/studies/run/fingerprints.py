@@ -1,6 +1,7 @@
 """Fingerprints of data files, taken while the same files are read: on a machine of two cores they cost no time."""
 
 import hashlib
+import math
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 from bpcli.parts.data.unchanged import UnchangedFiles, files_in
 from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.run.saving.regular_file import regular_size
 
 THREAD_NAME = "fingerprints"
 """What the threads are called."""
@@ -74,9 +76,9 @@ def _bytes(file: Path) -> int:
     return sum(f.stat().st_size for f in (files_in(file) if file.is_dir() else [file]))
 
 
-def sha256_of(file: Path) -> str:
-    """Returns the sha256 of a file, or of the names and bytes of the files in a folder, in hexadecimal. Raises Failure
-    where it cannot be read."""
+def sha256_of(file: Path, limit: int | None = None) -> str:
+    """Returns the sha256 of a file, or of the names and bytes of the files in a folder, in hexadecimal; "" where a file
+    has more than `limit` bytes. Raises Failure where it cannot be read."""
     digest = hashlib.sha256()
     try:
         if file.is_dir():
@@ -84,6 +86,8 @@ def sha256_of(file: Path) -> str:
                 name = inner.relative_to(file).as_posix().encode("utf-8", "surrogateescape")
                 digest.update(b"%b\0%b\n" % (name, sha256_of(inner).encode()))
             return digest.hexdigest()
+        if regular_size(file) > (limit or math.inf):
+            return ""
         with open(file, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

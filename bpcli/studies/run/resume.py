@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from bpcli.family import Callback
-from bpcli.records.epochs import EpochRows
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.load import changed_files, files_record, missing_callbacks, name_needed_files
 from bpcli.studies.run import runfolder
@@ -84,12 +83,15 @@ def _resumed(
     else:
         text = f"{folder.path} has no checkpoint to go on from: training begins anew"
         warnings = (*warnings, Problem(text, "no-checkpoint", level="warning"))
-    state.history = EpochRows(folder.epochs()[: state.progress.epoch])
+    lines, epoch = folder.lines(), state.progress.epoch
+    state.history = lines.until(epoch)
     trainer.finished = record.get("status") in FINISHED and folder.model.exists() and trainer.over() is not None
-    trainer.kept = int(record.get("kept", state.progress.epoch))
-    if not trainer.finished:
+    trainer.kept = int(record.get("kept", epoch))
+    if trainer.finished:
+        warnings = (*warnings, *lines.warnings(epoch))
+    else:
         folder.tidy()
-        folder.write_epochs(state.history)
+        warnings = (*warnings, *lines.warnings(epoch, folder.replace_epochs(lines, state.history)))
         folder.write_record(record | {"status": "running"})
         warnings = (*warnings, *_beyond_schedule(state), *other_environment(record), *changed_files(record))
         warnings = (*warnings, *missing_callbacks(record))

@@ -6,7 +6,6 @@ run.json               versions, data, status  model.safetensors the model, self
 """
 
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,17 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bpcli.config.yamlfile import MAX_BYTES
 from bpcli.family.plan import Array
 from bpcli.records.plain import plain
 from bpcli.records.printable import shell_word
-from bpcli.records.training import WATCH_PREFIX, EpochRow, Exit, Failure, Problem
+from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.atomic import TEMPORARY, atomic_text, make_folder, open_own, sync_folder, unwritable
 from bpcli.studies.run.fingerprints import sha256_of
 from bpcli.studies.run.saving.environment import environment
+from bpcli.studies.run.saving.epoch_lines import EpochLog, put_aside, read_lines, to_line
 from bpcli.studies.run.saving.non_finite import MAY_BE_NON_FINITE, with_non_finite, without_non_finite
 from bpcli.studies.run.saving.own_files import CHECKPOINT, CHECKPOINTS, CONFIGS, LOCK_NAME, METRICS, MODEL
-from bpcli.studies.run.saving.stored import RunRecord, epoch_row, read_record
+from bpcli.studies.run.saving.stored import RunRecord, read_record, unreadable
 
 
 class RunFolder:
@@ -54,31 +55,32 @@ class RunFolder:
                 text = f"the run in {self.path} was cut short before it had begun: nothing was trained"
                 help = f"begin it again: bpcli train CONFIG --out {shell_word(self.path)}"
             raise Failure(Problem(text, code="not-a-run", help=help), exit=Exit.NO_INPUT) from None
-        except OSError as error:
-            problem = Problem(f"{file} cannot be read: {error.strerror or error}", code="bad-run")
-            raise Failure(problem, exit=Exit.NO_INPUT) from None
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Writes run.json. Raises Failure where it cannot be written."""
         atomic_text(self.path / "run.json", record_text(record), follow=False)
 
     def epochs(self) -> list[EpochRow]:
-        """Returns the lines of metrics.jsonl; a last line that was cut off is left out."""
+        """Returns the epochs that metrics.jsonl describes. Raises Failure where it cannot be read."""
+        return list(self.lines().rows)
+
+    def lines(self) -> EpochLog:
+        """Returns what metrics.jsonl says, and which lines are damaged. Raises Failure where it cannot be read."""
         try:
-            lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-        found = []
-        for line in lines:
-            try:
-                found.append(_from_line(json.loads(line)))
-            except (ValueError, TypeError, AttributeError, RecursionError):  # it is no JSON, or describes no epoch
-                break
-        return found
+            return read_lines(self.metrics)
+        except OSError as error:
+            raise unreadable(self.metrics, error) from None
+
+    def replace_epochs(self, lines: EpochLog, rows: Sequence[EpochRow]) -> Path | None:
+        """Writes metrics.jsonl anew, with these rows of `lines`. Where some were damaged the file as it was is kept;
+        returns its new name. Raises Failure where it cannot be written."""
+        kept = put_aside(self.metrics) if lines.damaged else None
+        self.write_epochs(rows)
+        return kept
 
     def write_epochs(self, rows: Sequence[EpochRow]) -> None:
         """Writes metrics.jsonl anew, with these rows alone. Raises Failure where it cannot be written."""
-        text = "".join(_to_line(r) for r in rows)
+        text = "".join(to_line(r) for r in rows)
         atomic_text(self.metrics, text, follow=False)
         self._lines, self._bytes = len(rows), len(text)
 
@@ -88,7 +90,7 @@ class RunFolder:
         if self._lines == len(rows):
             return
         known, self._bytes = self._bytes, -1
-        new = "".join(_to_line(rows[i]) for i in range(self._lines, len(rows))).encode()
+        new = "".join(to_line(rows[i]) for i in range(self._lines, len(rows))).encode()
         try:
             with open(self.metrics, "ab", opener=open_own) as file:
                 as_left = file.tell() == known
@@ -197,22 +199,6 @@ def record_text(record: Mapping[str, Any]) -> str:
     return json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"
 
 
-def _to_line(row: EpochRow) -> str:
-    """Returns a line of metrics.jsonl; JSON has no word for nan and infinities, they are null."""
-    data = dict(vars(row))
-    flat = {"epoch": data.pop("epoch"), **data.pop("metrics"), **data.pop("watch"), **data}
-    return json.dumps(plain(flat)) + "\n"
-
-
-def _from_line(line: Mapping[str, Any]) -> EpochRow:
-    """Returns the epoch that a line of metrics.jsonl describes."""
-    figures: dict[str, Any] = {k: math.nan if v is None else v for k, v in line.items()}
-    own = {k: v for k, v in figures.items() if "." not in k}
-    keyed = {k: v for k, v in figures.items() if "." in k}
-    watch = {k: v for k, v in keyed.items() if k.startswith(WATCH_PREFIX)}
-    return epoch_row({**own, "metrics": {k: v for k, v in keyed.items() if k not in watch}, "watch": watch})
-
-
 def new_record() -> dict[str, Any]:
     """Returns the first lines of run.json."""
     return {
@@ -226,10 +212,12 @@ def new_record() -> dict[str, Any]:
 def check_unchanged(record: Mapping[str, Any], folder: RunFolder) -> None:
     """Compares the config and the data of a run with what they were when it began. Raises Failure: 66 where a file is
     gone, 65 where one is not what it was."""
-    known = [(str(folder.config), str(record.get("config", "")))]
-    known += [(str(d.get("file")), str(d.get("sha256"))) for d in record.get("data", []) if isinstance(d, dict)]
-    for file, sha256 in known:
-        if sha256 and sha256_of(Path(file)) != sha256:
+    known = [(folder.config, str(record.get("config", "")), MAX_BYTES)]
+    for d in record.get("data", []):
+        if isinstance(d, dict):
+            known.append((Path(str(d.get("file"))), str(d.get("sha256")), d.get("bytes", 0)))
+    for file, sha256, size in known:
+        if sha256 and sha256_of(file, size) != sha256:
             text = f"{file} has changed since the run began"
             help = "restore the file, or start a new run"
             raise Failure(Problem(text, code="changed", help=help))

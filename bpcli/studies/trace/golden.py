@@ -11,8 +11,10 @@ from bpcli.numeric.shapes import entry_name
 from bpcli.records.trace import Derivation, Difference, Golden
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_text
+from bpcli.studies.run.saving.regular_file import read_regular
 
 FORMAT = "bpcli derivation 1"
+MAX_GOLDEN_BYTES = 256 << 20  # bytes of a file of ten million numbers
 GOLDEN_RTOL = 1e-9
 """Relative to a quantity's largest number: far above what another BLAS does to it, far below any mistake."""
 
@@ -26,7 +28,7 @@ def compare_golden(d: Derivation, file: Path) -> Golden:
     for line in d.steps:
         found.append((f"{line.step}.loss_after", "loss_after", np.asarray(line.after)))
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file, MAX_GOLDEN_BYTES).decode("utf-8")
     except FileNotFoundError:
         rows = [{"id": id, "path": path, "value": _written(value.tolist())} for id, path, value in found]
         atomic_text(file, json.dumps({"format": FORMAT, "name": d.name, "quantities": rows}, indent=1) + "\n")

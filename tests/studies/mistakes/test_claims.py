@@ -3,6 +3,7 @@ refused."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,12 @@ def test_of_many_wrong_claims_20_are_shown_and_the_others_counted(tmp_path: Path
     problems = refused(tmp_path, "".join(f"{line}_{k}: {value}\n" for k in range(45)), "yaml").problems
     assert len(problems) == 21
     assert (problems[-1].text, problems[-1].code) == ("and 25 more", "and-more")
+
+
+def test_a_table_is_a_file_of_moderate_size(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "huge.csv").touch()
+    os.truncate(tmp_path / "huge.csv", 1 << 40)
+    for name, why in (("pipe", "it is a pipe or a device, not a file"), ("huge", "it is larger than 16 MiB")):
+        with pytest.raises(Failure, match=f"the file cannot be read: {why}"):
+            read_claims(tmp_path / f"{name}.csv")

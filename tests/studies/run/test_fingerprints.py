@@ -64,6 +64,7 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest.
     def refuse(*_: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "there").touch()
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(Failure, match="which the run began with, cannot be read: Permission denied"):
         sha256_of(tmp_path / "there")

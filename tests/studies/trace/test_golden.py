@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,3 +93,10 @@ def test_infinities_are_kept_and_the_file_is_json_for_every_reader(tmp_path: Pat
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert compare_golden(derivation(y=[[1.0, math.inf], [-math.inf, 7.0]], z=math.inf), file).difference is None
     assert compare_golden(derivation(y=[[1.0, math.inf], [2.0, 7.0]], z=math.inf), file).difference is not None
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "golden.json")
+    d: Any = SimpleNamespace(quantities=(), steps=())
+    with pytest.raises(Failure, match="it is a pipe or a device, not a file"):
+        compare_golden(d, tmp_path / "golden.json")

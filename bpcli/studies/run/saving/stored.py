@@ -10,8 +10,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bpcli.config.validate import error_line
-from bpcli.records.training import EpochRow, Failure, Problem
+from bpcli.records.training import EpochRow, Exit, Failure, Problem
+from bpcli.studies.run.saving.regular_file import read_regular
 
+MAX_RECORD_BYTES = 16 << 20  # bytes; a thousand folds of a hundred figures are 3 MB
 LARGEST = 2**53  # up to which floats hold every whole number
 
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -72,17 +74,27 @@ Record = TypeVar("Record", bound=StoredRecord)
 
 
 def read_record(file: Path, kind: type[Record], what: str, help: str) -> tuple[Record, dict[str, Any]]:
-    """Returns a record, checked and as it stands in its file. Raises OSError, and Failure where it is damaged: it does
-    not say `what`."""
+    """Returns a record, checked and as it stands in its file. Raises FileNotFoundError and NotADirectoryError where
+    there is none, Failure where it cannot be read and where it is damaged: it does not say `what`."""
     why = ""
     try:
-        found = json.loads(file.read_bytes().decode("utf-8"))
+        found = json.loads(read_regular(file, MAX_RECORD_BYTES).decode("utf-8"))
         return kind.model_validate(found), found
     except ValidationError as error:
         why = f" ({error_line(error)})"
     except (ValueError, RecursionError):
         pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise unreadable(file, error) from None
     raise Failure(Problem(f"{file} is damaged: it does not say {what}{why}", code="bad-run", help=help))
+
+
+def unreadable(file: Path, error: OSError) -> Failure:
+    """Returns what to say of a file of a run that cannot be read."""
+    problem = Problem(f"{file} cannot be read: {error.strerror or error}", code="bad-run")
+    return Failure(problem, exit=Exit.NO_INPUT)
 
 
 _EPOCH = TypeAdapter(EpochRow)
@@ -90,4 +102,7 @@ _EPOCH = TypeAdapter(EpochRow)
 
 def epoch_row(figures: Mapping[str, Any]) -> EpochRow:
     """Returns the line of an epoch from its fields. Raises ValueError where they are not those of one."""
-    return _EPOCH.validate_python(dict(figures))
+    row = _EPOCH.validate_python(dict(figures))
+    if not (0 < row.epoch <= LARGEST and 0 <= row.steps <= LARGEST):
+        raise ValueError("no such epoch")
+    return row
