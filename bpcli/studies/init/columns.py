@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bpcli.family import Array, CodedText, Table
-from bpcli.parts.data.cells import sentinels_of
+from bpcli.parts.data.cells import NearlyMeasured, sentinels_of
 from bpcli.studies.dataset.far_off import nearly_constant
 from bpcli.studies.dataset.fit import MAX_CATEGORIES
 from bpcli.studies.dataset.preview import sentinel_text
@@ -35,11 +35,12 @@ class FileColumn:
     sentinels: tuple[float, ...] = ()  # numbers or days that it has where there is no value
 
 
-def file_column(table: Table, name: str, keep: bool, limit: int) -> FileColumn:
+def file_column(table: Table, name: str, keep: bool, limit: int, measured: NearlyMeasured | None = None) -> FileColumn:
     """Returns what a column holds and what the experiment does with it; one to `keep` is left out only where it has no
-    value at all. Text may become so many one-hot inputs as `limit` says."""
+    value at all. Text may become so many one-hot inputs as `limit` says; most of its cells
+    may be `measured`."""
     if name in table.texts:
-        return _text(name, table.texts[name], keep, limit, table.format_words(name))
+        return _text(name, table.texts[name], keep, limit, table.format_words(name), measured)
     values = table.numbers[:, table.at[name]].astype(np.float64)
     gaps = float(np.isnan(values).mean())
     values = values[~np.isnan(values)]
@@ -108,7 +109,9 @@ def _numbers_rows(name: str, values: Array) -> bool:
     return counted or word in ROW_NUMBER_NAMES or word.endswith(("_id", " id")) or name.endswith(("Id", "ID"))
 
 
-def _text(name: str, cells: CodedText, keep: bool, limit: int, written: str) -> FileColumn:
+def _text(
+    name: str, cells: CodedText, keep: bool, limit: int, written: str, measured: NearlyMeasured | None
+) -> FileColumn:
     present, count = sum(cells.found.values()), len(cells.found)
     gaps = 1 - present / max(1, len(cells))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
@@ -116,7 +119,7 @@ def _text(name: str, cells: CodedText, keep: bool, limit: int, written: str) -> 
     if count <= 1:
         why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
     elif present >= MIN_DISTINCT_ROWS and 2 * count > present:
-        holds, why = f"{count:,} different texts", "names or ids"
+        holds, why = f"{count:,} different texts", str(measured or "names or ids")
     made = choose_encoding(cells, limit or MAX_CATEGORIES * keep)
     why = why or made.left_out
     if (why and not (keep and count)) or not made.words:

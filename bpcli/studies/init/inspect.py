@@ -19,6 +19,7 @@ from bpcli.studies.init.categories import one_hot_limits
 from bpcli.studies.init.codes import codes_remarks, find_codes
 from bpcli.studies.init.columns import FileColumn, file_column, missing_values, sentinel_remark
 from bpcli.studies.init.options import USUAL, ColumnOptions, option
+from bpcli.studies.init.other_cells import nearly_measured_columns, other_cells_remarks, refuse_other_cells
 from bpcli.studies.init.targets import (
     TableTask,
     count_outputs,
@@ -117,6 +118,8 @@ def _columns(
 ) -> Inspection:
     named = source = options.applied(source.model_copy(update={"target": targets or source.target}))
     table, source = _load(source, root, task)
+    if task is None:
+        refuse_other_cells(table, _spelled_out(named, root))
     values, classes, several = find_task(table, task)
     sentinel_remarks: tuple[str, ...] = ()
     if values == "regress" and (odd := _target_sentinels(table)):
@@ -135,7 +138,8 @@ def _columns(
         table = source.load_columns(root, ColumnRequest(classes=by_labels or None))  # 01 and 1 are two classes
         values, classes, several = find_task(table, task)
     limits = one_hot_limits(table)
-    columns = [file_column(table, name, name in options.kept, limits.get(name, 0)) for name in table.order]
+    nearly = nearly_measured_columns(table, unsaid | ({*table.target_names} if task is None else set()))
+    columns = [file_column(table, n, n in options.kept, limits.get(n, 0), nearly.get(n)) for n in table.order]
     kept = [c for c in columns if not c.dropped]
     if not kept:
         text = f"{table.origin}: no column is left to learn from: {', '.join(c.name for c in columns[:8])}"
@@ -181,6 +185,7 @@ def _columns(
             *dressed_target_remarks(table),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),
+            *other_cells_remarks(table, nearly, _spelled_out(named, root)),
             *gap_remarks(table, classes, _spelled_out(named, root)),
             *few_rows_remark(table.rows, classes),
             *codes_remarks(table, {c.name for c in kept if c.kind == "number"} - options.kept, found),

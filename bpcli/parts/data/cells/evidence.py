@@ -75,7 +75,7 @@ class PresentCells:
             return False
         if len(strangers) == 1:
             return 2 * odd <= rows
-        return odd < STRANGERS_SHARE * rows and not _are_codes(strangers)
+        return odd < STRANGERS_SHARE * rows and not are_codes_alike(strangers)
 
     def only(self, fits: Sequence[object]) -> "PresentCells":
         """Returns the cells that fit."""
@@ -83,7 +83,7 @@ class PresentCells:
         return PresentCells(tuple(compress(self.cells, known)), tuple(compress(self.counts, known)))
 
 
-def _are_codes(cells: Sequence[str]) -> bool:
+def are_codes_alike(cells: Sequence[str]) -> bool:
     """Whether cells of letters and digits follow one pattern, or so many are such that they cannot be errors."""
     mixed = [cell for cell in cells if any(map(str.isdigit, cell)) and any(map(str.isalpha, cell))]
     letters, digits = _PATTERN

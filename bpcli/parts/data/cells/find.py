@@ -8,10 +8,10 @@ from bpcli.family import Kind
 from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.clock import hours_of
 from bpcli.parts.data.cells.codes import are_codes, are_compact_dates
-from bpcli.parts.data.cells.dress import DressedNumber, dressed_number, is_usual_unit
+from bpcli.parts.data.cells.dress import DressedNumber, is_usual_unit
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
 from bpcli.parts.data.cells.find_dates import date_format, read_dates
-from bpcli.parts.data.cells.find_numbers import number_format
+from bpcli.parts.data.cells.find_numbers import number_format, read_numbers
 from bpcli.parts.data.cells.find_times import time_format
 from bpcli.parts.data.cells.missing import MISSING_WORDS, is_missing
 from bpcli.parts.data.cells.plain import PAIRS, values_at_once
@@ -80,12 +80,12 @@ def _plain(present: PresentCells, rules: CellRules) -> ColumnFormat | None:
 
 def _measured(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatProblem | None:
     """Returns the format of numbers in dress, times or dates; None where a column holds none of them."""
-    if len(present.cells) > 2 * CELLS_TRIED and not _may_be_measured(present.cells, rules):
+    if len(present.cells) > 2 * CELLS_TRIED and not may_be_measured(present.cells, rules):
         return None
-    numbers = _numbers(present.cells, rules)
+    numbers = read_numbers(present.cells, rules)
     problem = None
     if present.nearly_all(numbers):
-        if _are_codes_among(present, numbers):
+        if are_codes_among(present, numbers):
             return ColumnFormat("text", missing_values=rules.missing_values)
         found = number_format(present, numbers, rules)
         if isinstance(found, ColumnFormat) and not HALF_OR_MINUTES.fullmatch(found.unit):
@@ -97,21 +97,14 @@ def _measured(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatP
     return date_format(present, dates, rules) if present.nearly_all(dates) else problem
 
 
-def _may_be_measured(cells: Sequence[str], rules: CellRules) -> bool:
+def may_be_measured(cells: Sequence[str], rules: CellRules) -> bool:
     """Whether half of some cells, evenly apart, are numbers, times or dates; of words hardly one in a hundred is."""
     some = cells[:: len(cells) // CELLS_TRIED]
-    kinds = _numbers(some, rules), [hours_of(cell) for cell in some], read_dates(some)
+    kinds = read_numbers(some, rules), [hours_of(cell) for cell in some], read_dates(some)
     return any(2 * sum(fit is not None for fit in fits) >= len(some) for fits in kinds)
 
 
-def _numbers(cells: Sequence[str], rules: CellRules) -> list[DressedNumber | None]:
-    found = [dressed_number(cell, rules.unit or "") for cell in cells]
-    if any(n is not None and n.currency and cell[0].islower() for cell, n in zip(cells, found, strict=True)):
-        return [n or dressed_number(cell, rules.unit or "", glued=True) for cell, n in zip(cells, found, strict=True)]
-    return found
-
-
-def _are_codes_among(present: PresentCells, numbers: Sequence[DressedNumber | None]) -> bool:
+def are_codes_among(present: PresentCells, numbers: Sequence[DressedNumber | None]) -> bool:
     """Whether the cells of digits, alone or with a letter behind them (00259A), are most of a column, and codes."""
     digits = present.only([True if n is not None and cell.rstrip(ascii_letters) == n.digits and _is_code(n) else None
                            for cell, n in zip(present.cells, numbers, strict=True)])  # fmt: skip
@@ -136,7 +129,7 @@ def _of_kind(present: PresentCells, rules: CellRules) -> ColumnFormat | FormatPr
     """Returns the format of a column that is declared to hold numbers or dates."""
     if rules.kind == "date":
         return date_format(present, read_dates(present.cells), rules)
-    numbers = _numbers(present.cells, rules)
+    numbers = read_numbers(present.cells, rules)
     hours = [hours_of(cell) for cell in present.cells]
     if sum(h is not None for h in hours) > sum(n is not None for n in numbers):
         return time_format(present, rules)

@@ -11,6 +11,7 @@ from bpcli.parts.data.cells.dress import (
     STYLES,
     DressedNumber,
     NumberStyle,
+    dressed_number,
     is_usual_unit,
     unit_key,
     unit_text,
@@ -29,6 +30,14 @@ class _Unit:
     rows: int
     cell: str
     text: str
+
+
+def read_numbers(cells: Sequence[str], rules: CellRules) -> list[DressedNumber | None]:
+    """Returns the parts of each cell that is a number in dress, None for any other."""
+    found = [dressed_number(cell, rules.unit or "") for cell in cells]
+    if any(n is not None and n.currency and cell[0].islower() for cell, n in zip(cells, found, strict=True)):
+        return [n or dressed_number(cell, rules.unit or "", glued=True) for cell, n in zip(cells, found, strict=True)]
+    return found
 
 
 def number_format(present: PresentCells, numbers: Numbers, rules: CellRules) -> ColumnFormat | FormatProblem | None:

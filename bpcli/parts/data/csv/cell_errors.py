@@ -15,6 +15,7 @@ from bpcli.parts.data.files import visible, yaml_name
 from bpcli.records.training import Failure, Problem
 
 SHOWN = 40  # characters of a cell
+BOUNDS = "<>≤≥~≈"  # before a number that was not measured itself
 EMPTY_IT = ", or leave it empty as training has a rule for that"
 
 
@@ -74,7 +75,7 @@ def wrong_cell(
         elif form.form == "dressed" and words:
             text += f" as the others of the column ({words})"
         help = _as_meant(cell, form, typed, leave_out, rules.is_trained)
-        if not help and not any(map(str.isdigit, cell)) and gap_is_meant:
+        if not help and gap_is_meant and (cell[0] in BOUNDS or not any(map(str.isdigit, cell))):
             help = gap_is_meant + text_is_meant.replace(EMPTY_IT, "")
         help = help or "times are written as 14:30, durations as 1h 30m; " * form.are_times + text_is_meant
     return Failure(with_position(layout, Problem(text, code=code, help=help), line, cells, index))
