@@ -209,6 +209,7 @@ class Table:
     missing_words: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # found in the cells of columns, as there
+    decimal: DecimalMark = "."  # before the fractions of plain numbers in a text file
     treatments: Mapping[str, Treatment] = field(default_factory=dict)
     pivot: Array | None = None  # (columns,), float64
     weight: Array | None = None
@@ -249,8 +250,16 @@ class Table:
     def format_words(self, name: str) -> str:
         """Returns how the cells of a named column are written, in words, and which of them stand for no value; "" where
         there is nothing to say."""
-        form = self.formats.get(name) or ColumnFormat(self.kind(name))
+        form = self.formats.get(name)
+        if form is None:
+            marked = self.decimal != "." and name in self.at and _has_fractions(self.numbers[:, self.at[name]])
+            form = ColumnFormat(self.kind(name), decimal=self.decimal if marked else ".")
         return form.words(self.missing_words.get(name, ()))
+
+
+def _has_fractions(numbers: Array) -> bool:
+    """Whether some of the numbers (n,) are not whole; NaN is none."""
+    return bool((np.floor(numbers) < numbers).any())
 
 
 def _coded(columns: Mapping[str, Any]) -> Mapping[str, CodedText]:

@@ -33,7 +33,7 @@ class Problem:
     span: int = 1  # how many characters the caret underlines
     excerpt: tuple[tuple[int, str], ...] = ()  # lines of the file with their numbers
     help: str = ""
-    level: str = "error"  # or "warning"
+    level: str = "error"  # or "warning", or "note"
 
 
 class Failure(Exception):

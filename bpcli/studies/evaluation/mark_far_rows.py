@@ -32,7 +32,8 @@ def mark_far_rows(
     rows = changed_rows(predictions.rows, lambda i, row: (*row, "; ".join(marks.get(i, ()))))
     text = f"rows far outside of what training saw: {len(marks):,} of {len(rows):,}"
     help = f"the column `{COLUMN}` says in what; such predictions are guesses" if marks else ""
-    warnings: tuple[Problem, ...] = (Problem(text, code="far-off", help=help, level="warning"),)
+    level = "warning" if marks else "note"
+    warnings: tuple[Problem, ...] = (Problem(text, code="far-off", help=help, level=level),)
     of_numbers = [c for c in preprocessor.columns if c.kind in ("number", "date")]
     if not any(c.limits for c in of_numbers) and (of_numbers or not preprocessor.columns):
         text = "the model holds no limits of the numbers that training saw: no row is marked by them"

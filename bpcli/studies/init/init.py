@@ -3,6 +3,7 @@ never over a file that is there."""
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from bpcli.studies.run.atomic import atomic_bytes, atomic_text, unwritable
 from bpcli.studies.run.runfolder import remove
 
 STDOUT = Path("-")
+SUFFIX = re.compile(r"(?<=.)\.[a-z][\w-]*(?:\.(?:gz|bz2|xz|zip))?$", re.I)
+"""What the name of a file ends in; `2019` of `sales.2019.csv` is part of its name."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,6 @@ def _refuse_folder_without_place(file: Path) -> None:
 
 def _experiment_name(data: str) -> str:
     """Returns a name for an experiment, from that of its file."""
-    stem = "data" if data.lstrip().startswith("{") else Path(data).name.removesuffix(".gz").split(".")[0]
+    stem = "data" if data.lstrip().startswith("{") else SUFFIX.sub("", Path(data).name)
     stem = "".join(c if (c.isascii() and c.isalnum()) or c in "_-" else "-" for c in stem).strip("-_")
     return stem[:60] or "experiment"

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from bpcli.family import Array, Shape, Source, Table, Treatment
-from bpcli.parts.data.cells import usual_sentinels
+from bpcli.parts.data.cells import number_of, usual_sentinels
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
@@ -33,7 +34,6 @@ from bpcli.studies.init.targets import (
 
 MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
 MIN_SENTINEL_SHARE = 0.01  # likewise, where a number says so that may have a meaning of its own
-UNNAMED_REMARK = "the column without a name is left out: data frames write the numbers of their rows so"
 MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
 
 
@@ -179,7 +179,7 @@ def _columns(
         remarks=(
             *sentinel_remarks,
             *(w.text for w in table.warnings),
-            *([UNNAMED_REMARK] if "" in set(source.drop) - set(named.drop) else []),
+            *(_unnamed_remarks(source, root) if "" in set(source.drop) - set(named.drop) else ()),
             *(c.remark for c in kept if c.remark),
             *(codes[c.name] for c in kept if c.name in codes),
             *dressed_target_remarks(table),
@@ -193,6 +193,20 @@ def _columns(
             *(hazard.advice(option("--drop", hazard.drop)) for hazard in found),
         ),
     )
+
+
+def _unnamed_remarks(source: Any, root: Path) -> tuple[str, ...]:
+    """Returns why each column without a name is left out, by its first cells."""
+    found = []
+    for cells in source.unnamed_cells(root):
+        numbers = [number_of(cell) for cell in cells]
+        why = "name it in the header to have it as an input"
+        if not any(cells):
+            why = "it is empty, as where a delimiter ends each line"
+        elif all(b is not None and a is not None and b - a == 1 for a, b in pairwise(numbers)):
+            why = "data frames write the numbers of their rows so"
+        found.append(f"the column without a name is left out: {why}")
+    return tuple(dict.fromkeys(found))
 
 
 def _spelled_out(source: Any, root: Path) -> dict[str, Any]:
@@ -226,7 +240,10 @@ def _load(source: Any, root: Path, task: TableTask | None) -> tuple[Table, Any]:
             return tolerant.load(root), tolerant
         except Failure as failure:
             code = failure.problems[0].code
-            if code == "no-name" and "" not in source.drop:
+            if code == "no-name" and "" in {*source.columns, *source.text}:
+                text, help = "the column without a name cannot be asked for", "give it a name in the header of the file"
+                raise Failure(Problem(text, code="no-name", file=failure.problems[0].file, help=help)) from None
+            elif code == "no-name" and "" not in source.drop:
                 source = source.model_copy(update={"drop": (*source.drop, "")})
             elif code == "no-header" and source.header is None:
                 source = source.model_copy(update={"header": False})

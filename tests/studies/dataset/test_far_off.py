@@ -186,7 +186,7 @@ training: {epochs: 1}
 """)
     lab.good("train", "t.yaml", "--out", "run")
     said = lab.good("predict", "run", "--data", "t.csv", "--warn").err
-    assert said == "warning: rows far outside of what training saw: 0 of 36 [far-off]\n"
+    assert said == "note: rows far outside of what training saw: 0 of 36 [far-off]\n"
 
 
 def test_a_constant_target_is_refused_once(lab: Lab) -> None:

@@ -197,7 +197,7 @@ def test_files_as_they_come() -> None:
     assert len(setup.prepared.preprocessor.columns) == 2
     comma = ["1,5" if i % 2 else "2,25" for i in range(N)]
     table("alter;größe;ziel", comma, [str(v).replace(".", ",") for v in X], HALF, name="semi.csv", sep=";")
-    assert kinds(found("ziel", data="semi.csv")) == {"alter": "standardized", "größe": "standardized"}
+    assert kinds(found("ziel", data="semi.csv")) == dict.fromkeys(("alter", "größe"), "decimal ,; standardized")
     made("ziel", data="semi.csv")
     saved(b"\xef\xbb\xbf" + Path("frame.csv").read_bytes().replace(b"\n", b"\r\n"), "bom.csv")
     made("y", data="bom.csv")
@@ -310,7 +310,9 @@ def test_as_good_as_a_standard_pipeline(name: str, target: str) -> None:
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [("a.csv", "a"), ("my data.v2.csv.gz", "my-data"), ("süß.csv", "s"), ("_x_.csv", "x"), ("123.csv", "123"),
+    [("a.csv", "a"), ("my data.v2.csv.gz", "my-data-v2"), ("sales.2019.csv", "sales-2019"),
+     ("sales.2020.csv", "sales-2020"), ("a.b", "a"), ("set.1", "set-1"),
+     ("t.idx3-ubyte.gz", "t"), ("in/b.CSV", "b"), ("süß.csv", "s"), ("_x_.csv", "x"), ("123.csv", "123"),
      ("{type: csv, path: a.csv}", "data"), ("ä.csv", "experiment"), ("x" * 70 + ".csv", "x" * 60),
      ("a_b-c.csv", "a_b-c")],
 )  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from bpcli.records.training import Failure
 from bpcli.studies.init.columns import FileColumn
 from bpcli.studies.init.inspect import Inspection, inspect_data
+from bpcli.studies.init.options import ColumnOptions
 
 CHANCE = np.random.default_rng(3)
 
@@ -248,9 +249,22 @@ def test_a_file_without_a_header_and_one_with_row_numbers_are_read_as_they_are()
     source = inspect_data("bare.csv", ("-1",), None, Path(), Path()).source
     assert source == {"type": "csv", "path": "bare.csv", "target": ["-1"], "header": False, "missing": "median"}
     numbered = found(",v,y", range(24), V[:24], ["a", "b"] * 12)
-    assert numbered.remarks[0].startswith("the column without a name is left out")
+    assert (
+        numbered.remarks[0] == "the column without a name is left out: data frames write the numbers of their rows so"
+    )
     source = numbered.source
     assert source == {"type": "csv", "path": "a.csv", "target": ["y"], "drop": [""], "missing": "median"}
+
+
+def test_a_column_without_a_name_is_left_out_for_what_it_holds() -> None:
+    empty = found("v,y,", V[:24], ["a", "b"] * 12, [""] * 24)
+    assert "the column without a name is left out: it is empty, as where a delimiter ends each line" in empty.remarks
+    other = found("v,y,", V[:24], ["a", "b"] * 12, V[24:48])
+    assert "the column without a name is left out: name it in the header to have it as an input" in other.remarks
+    for options in (ColumnOptions(number=("",)), ColumnOptions(text=("",))):
+        with pytest.raises(Failure, match="the column without a name cannot be asked for") as caught:
+            inspect_data("a.csv", ("y",), None, Path(), Path(), options)
+        assert "give it a name in the header" in caught.value.problems[0].help
 
 
 def test_classes_are_counted_as_they_are_written() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bpcli.family import Array, CodedText, ColumnFormat, Kind, Missing, Source
+from bpcli.family.cell_format import DecimalMark
 from bpcli.numeric.vectors import all_finite
 from bpcli.parts.data.files import data_error, yaml_name
 from bpcli.records.training import Failure, Problem
@@ -50,7 +51,7 @@ class LoadedColumns:
     `aside` are columns that rows are divided by, as text; `dropped` counts the gaps of each column that rows were left
     out for, `lost` these rows; `kept` are the rows of the file that are left (None: all). `numbers` (N, columns) are
     the inputs that are not text, where they were read side by side, less `pivot`; `locate`, `others`, `formats`,
-    `missing_words`: the Table's; `warnings` go before its own.
+    `missing_words`, `decimal`: the Table's; `warnings` go before its own.
     """
 
     columns: Mapping[str, Array | CodedText]
@@ -64,6 +65,7 @@ class LoadedColumns:
     others: tuple[str, ...] = ()
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
     missing_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    decimal: DecimalMark = "."
     warnings: tuple[Problem, ...] = ()
 
 

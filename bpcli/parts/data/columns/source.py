@@ -122,6 +122,10 @@ class ColumnSource(Source):
     def load(self, root: Path, *, need_target: bool = True) -> Table:
         return self.load_columns(root, ColumnRequest(need_target=need_target))
 
+    def unnamed_cells(self, root: Path) -> list[list[str]]:
+        """Returns the first cells of each column without a name, of which a text file may have some."""
+        return []
+
     @abstractmethod
     def load_columns(self, root: Path, request: ColumnRequest) -> Table:
         """Returns the rows, with the columns that are requested."""
@@ -161,6 +165,7 @@ class ColumnSource(Source):
             others=found.others,
             formats=found.formats,
             missing_words=found.missing_words,
+            decimal=found.decimal,
         )
         weight = numeric[weights[0]] if weights else None
         if weight is None and self.weight and targets:

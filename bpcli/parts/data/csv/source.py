@@ -139,7 +139,7 @@ class Csv(ColumnSource):
         used |= {n: "text" for n in targets if labels and cells.are_labels(n)}
         odd = self._missing_among_values(cells, [n for n in used if used[n] == "number"])
         found = cells.load(used, inputs, aside, self.gap_rules(inputs, [*targets, *weights], aside, request))
-        found.warnings = odd
+        found.warnings, found.decimal = odd, layout.decimal
         found.locate = _locating(layout, found.kept)
         found.others = tuple(n for n in names if n not in used or n in (*targets, *weights))
         return self.table(found, used, inputs, targets, weights, path)
@@ -153,6 +153,10 @@ class Csv(ColumnSource):
     def _layout(self, root: Path) -> CsvLayout:
         form = CsvFormat(self.delimiter, self.header, self.encoding, self.decimal, self.comment)
         return scan_layout(locate(root, self.path), form)
+
+    def unnamed_cells(self, root: Path) -> list[list[str]]:
+        layout = self._layout(root)
+        return [layout.sample_of(i) for i, name in enumerate(layout.names) if not name]
 
     def _missing_among_values(self, cells: CellColumns, names: Sequence[str]) -> tuple[Problem, ...]:
         """Returns a warning for each column among whose values a number lies that is named as missing for it. Raises

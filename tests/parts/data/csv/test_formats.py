@@ -122,7 +122,9 @@ def test_words_that_stand_for_no_value_are_named() -> None:
     assert table.format_words("b") == "with $, no value: n/d"
     many = ["?", "na", "nil", "unk", "tbd", "nd", "void"]
     table = load("\n".join(["a;y", ".;1", "1,5;2", *(f"{cell};3" for cell in many), ""]), missing="median")
-    assert table.format_words("a") == "no value: . ? na nd nil and 3 more"
+    assert table.format_words("a") == "decimal ,, no value: . ? na nd nil and 3 more"
+    table = load("a\tb\ty\n1,5\t2\t1\n2,5\t3\t2,5\n")
+    assert [table.format_words(name) for name in "ab"] == ["decimal ,", ""]
 
 
 def test_a_missing_value_that_is_also_a_value() -> None:
