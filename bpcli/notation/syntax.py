@@ -140,9 +140,16 @@ BINARY = {
 COMPARE = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
 
-@lru_cache(maxsize=4096)
+MAX_KEPT_CHARACTERS = 500
+"""Of an equation whose tree is kept: up to here 4096 of them take 100 MB at most. (The longest of any part has 195.)"""
+
+
 def parse(eq: Eq) -> Equation:
     """Returns the tree of an equation. Raises NotationError with the text of the part that cannot be read."""
+    return _kept(eq) if len(eq.left) + len(eq.right) <= MAX_KEPT_CHARACTERS else _equation(eq)
+
+
+def _equation(eq: Eq) -> Equation:
     left = _python(eq.left)
     if isinstance(left, ast.Name):
         return Equation(left.id, (), parse_expression(eq.right), eq)
@@ -155,13 +162,20 @@ def parse(eq: Eq) -> Equation:
     return Equation(left.value.id, free, parse_expression(eq.right), eq)
 
 
-@lru_cache(maxsize=4096)
 def parse_expression(text: str) -> Expr:
     """Returns the tree of an expression. Raises NotationError."""
+    return _kept_expression(text) if len(text) <= MAX_KEPT_CHARACTERS else _expression(text)
+
+
+def _expression(text: str) -> Expr:
     try:
         return _expr(_python(text))
     except RecursionError:
         raise NotationError(f"{text[:40]!r}... is nested too deep") from None
+
+
+_kept = lru_cache(maxsize=4096)(_equation)
+_kept_expression = lru_cache(maxsize=4096)(_expression)
 
 
 def _python(text: str) -> ast.expr:

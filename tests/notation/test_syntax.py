@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bpcli.notation import Eq, NotationError
+from bpcli.notation import Eq, NotationError, syntax
 from bpcli.notation.syntax import parse, parse_expression
 
 
@@ -48,3 +48,13 @@ class TestMisspellings:
         with pytest.raises(NotationError) as caught:
             parse(Eq(left, "1"))
         assert text in str(caught.value)
+
+
+def test_trees_of_long_equations_are_not_kept() -> None:
+    """4096 of 17,000 characters would take 3 GB."""
+    short, long = (Eq("y[n]", " + ".join(["log(x[n] + 1)"] * count)) for count in (5, 60))
+    kept = [len(eq.right) <= syntax.MAX_KEPT_CHARACTERS for eq in (short, long)]
+    assert [syntax.parse(eq) is syntax.parse(eq) for eq in (short, long)] == kept == [True, False]
+    assert syntax.parse(long) == syntax.parse(long)
+    trees = [syntax.parse_expression(eq.right) is syntax.parse_expression(eq.right) for eq in (short, long)]
+    assert trees == kept

@@ -21,8 +21,10 @@ from bpcli.notation.syntax import parse as parse_equation
 from bpcli.parts.data.imagefile import read as read_image
 from bpcli.records.training import Failure
 from bpcli.studies.dataset.data_option import source_of
+from bpcli.studies.evaluation import cross_validate
 from bpcli.studies.mistakes.claims import read_claims
 from bpcli.studies.run import model, modelfile
+from bpcli.studies.run.resume import resume
 from bpcli.studies.trace.golden import _read_golden
 from hostile import formats, mutations, valid
 
@@ -96,6 +98,42 @@ def read_set(file: Path) -> object:
     return validate(Experiment, apply_sets(parse(valid.CONFIG, "trees.yaml"), [text_of(file)], Experiment))
 
 
+RUN, FOLDS = "run-stopped", "folds"
+
+
+def _of_a_run(name: str) -> Callable[[Path], bytes]:
+    """Leaves a run that stopped within an epoch in the folder, and returns a file of it."""
+
+    def seed(folder: Path) -> bytes:
+        for file in ("trees.csv", "stopped.yaml"):
+            (folder / file).write_bytes(valid.files()[file])
+        valid.stop_in_an_epoch(folder)
+        return (folder / RUN / name).read_bytes()
+
+    return seed
+
+
+def _of_folds(folder: Path) -> bytes:
+    """Leaves a cross-validation in the folder, and returns its record."""
+    for file in ("trees.csv", "trees.yaml"):
+        (folder / file).write_bytes(valid.files()[file])
+    cross_validate.start(folder / "trees.yaml", ("training.epochs=1",), 2, folder / FOLDS).run()
+    return (folder / FOLDS / "folds.json").read_bytes()
+
+
+def go_on(file: Path) -> object:
+    """Resumes the run that a file belongs to, without a step."""
+    run = next(f for f in file.parents if f.name == RUN)
+    trainer = resume(run)
+    assert trainer.lock is not None
+    trainer.lock.release()
+    return trainer
+
+
+def _named(name: str, file: str, change: Callable[[Random, bytes], bytes]) -> Reader:
+    return Reader(name, f"{RUN}/{file}", _of_a_run(file), go_on, change)
+
+
 SUM = b"sum(u<U, v<V, where((h - u) % s == 0, pad(dy[n, (h - u) // s, ...], -1) ** 2, 0)) - max(k<K, x[n,k])"
 
 READERS = (
@@ -125,6 +163,16 @@ READERS = (
     Reader("claims-csv", "claims.csv", _of("claims.csv"), read_claims, formats.table_changed),
     Reader("modelfile", "a.safetensors", lambda _: _trained(), modelfile.read, formats.model_changed),
     Reader("model", "meta.json", _meta, read_meta, formats.json_changed),
+    _named("checkpoint", "checkpoints/step-00000006.safetensors", formats.model_changed),
+    _named("run-record", "run.json", formats.json_changed),
+    _named("metrics", "metrics.jsonl", formats.json_lines_changed),
+    Reader(
+        "folds-record",
+        f"{FOLDS}/folds.json",
+        _of_folds,
+        lambda file: cross_validate.resume(file.parent),
+        formats.json_changed,
+    ),
     Reader(
         "golden",
         "golden.json",
