@@ -136,6 +136,12 @@ def _other_error(error: Exception) -> int:
         return _report_failure(Failure(Problem(text, code="memory", help=help)))
     if isinstance(error, OSError):
         return _report_failure(Failure(Problem(_os_error_text(error), code="input-output"), exit=Exit.IO_ERROR))
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        text, help = (
+            "no other thread can be started here",
+            "raise the limit on processes or memory (ulimit -u, ulimit -v)",
+        )
+        return _report_failure(Failure(Problem(text, code="memory", help=help)))
     return _internal_error(error)
 
 

@@ -51,6 +51,17 @@ def thread_count() -> int:
     return max(1, min(CHUNKS, usable_cores(), int(limit) if limit.isdecimal() else CHUNKS))
 
 
+def can_start_thread() -> bool:
+    """Whether no limit on threads or memory (`ulimit`, a container's) forbids another one."""
+    thread = Thread(target=int, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
+
+
 class Chunk(NamedTuple):
     """A chunk: its number, from 0 to CHUNKS - 1, and that of the thread which does it, so that chunks that follow one
     another can share memory, which is in the cache still."""
@@ -116,6 +127,7 @@ def run_chunks(run: Callable[[Chunk], None], macs: int) -> None:
 
     try:
         others = _workers(threads - 1)
+        threads = 1 + len(others)
         for i, other in enumerate(others):
             other.start(copy_context(), run, [Chunk(n, i + 1) for n in range(i + 1, CHUNKS, threads)])
         try:
@@ -188,7 +200,12 @@ _lent = Lock()  # the workers serve one caller at a time; a second one does its 
 
 @cache
 def _workers(count: int) -> tuple[_Worker, ...]:
-    return tuple(_Worker() for _ in range(count))
+    """Returns so many threads, or fewer where a limit on threads or memory allows no more."""
+    found: list[_Worker] = []
+    with suppress(RuntimeError):
+        while len(found) < count:
+            found.append(_Worker())
+    return tuple(found)
 
 
 def _forget() -> None:

@@ -19,6 +19,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from bpcli.numeric.threads import can_start_thread
 from bpcli.records.printable import printable
 from bpcli.records.training import Problem
 from bpcli.render.json_text import dumps
@@ -102,8 +103,8 @@ def waiting(what: str) -> Iterator[None]:
 
 
 def can_redraw(stream: TextIO) -> bool:
-    """Whether what was written can be drawn over."""
-    return stream.isatty() and not console(stream).is_dumb_terminal
+    """Whether what was written can be drawn over, and a thread can be started that does it."""
+    return stream.isatty() and not console(stream).is_dumb_terminal and can_start_thread()
 
 
 def unicode(stream: TextIO) -> bool:

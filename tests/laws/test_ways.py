@@ -59,7 +59,7 @@ PASSED_OVER: dict[str, str] = {
     "largest_layer": "says where the memory goes",
     "LayerError, Batch.gradients, Chain.learning": "say what failed, or help to",
     "in_chunks, sgd.learning_rate_setting, regularizers._strength": "are called while modules are imported",
-    "thread_count, usable_cores, _granted_cores": "ask the machine",
+    "thread_count, usable_cores, _granted_cores, can_start_thread": "ask the machine",
     "threads._forget": "is called in a forked process",
 }
 """Functions and classes that are not watched, each by the end of its name, with what they do."""

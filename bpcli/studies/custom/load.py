@@ -32,7 +32,9 @@ from bpcli.studies.custom.source_location import (
     line_position,
     problem_at,
 )
+from bpcli.studies.run.saving.regular_file import read_regular, regular_size
 
+MAX_CODE_BYTES = 16 << 20  # bytes of a file of parts
 EXAMPLE_PART = 'a part is a class such as `class Mine(Activation): type: Literal["mine"] = "mine"`'
 RECORD_KEY = "with"
 """The key of run.json under which the files of a run stand."""
@@ -129,7 +131,11 @@ def _load(file: Path) -> LoadedFile:
 
 def _read(file: Path) -> bytes:
     try:
-        data = file.read_bytes()
+        regular_size(file)
+        if file.suffix != ".py":
+            text = f"{file} is not a Python file: its name does not end in .py"
+            raise Failure(Problem(text, "not-python", help=f"--with runs Python code; {EXAMPLE_PART}"))
+        return read_regular(file, MAX_CODE_BYTES)
     except FileNotFoundError:
         problem = Problem(
             f"no such file: {file}", "missing-file", help="--with takes a Python file with parts of your own"
@@ -138,10 +144,6 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         problem = Problem(f"cannot read {file}: {error.strerror or error}", "unreadable-file")
         raise Failure(problem, exit=Exit.NO_INPUT) from None
-    if file.suffix != ".py":
-        text = f"{file} is not a Python file: its name does not end in .py"
-        raise Failure(Problem(text, "not-python", help=f"--with runs Python code; {EXAMPLE_PART}"))
-    return data
 
 
 def _run(file: Path, data: bytes, name: str) -> ModuleType:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ HASH_PROGRAM = "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1],
 
 
 class Fingerprints:
-    """The fingerprints of `files`, from a thread that begins at once."""
+    """The fingerprints of `files`, from a thread that begins at once, where one can be started."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = tuple(files)
@@ -32,7 +33,8 @@ class Fingerprints:
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._take, name=THREAD_NAME, daemon=True)
         if all(f.is_file() or f.is_dir() for f in self.files):  # what is read from a pipe nobody else can read
-            self._thread.start()
+            with suppress(RuntimeError):  # of a limit on threads or memory: they are taken where they are asked for
+                self._thread.start()
 
     def _take(self) -> None:
         try:
@@ -43,9 +45,12 @@ class Fingerprints:
     def of(self, files: Sequence[Path]) -> list[dict[str, Any]]:
         """Returns the fingerprints of these files, which should be those that were taken. Raises what taking them
         raised, and Failure where a file is no longer what it was when they began: others may have read other bytes."""
-        if tuple(files) != self.files or self._thread.ident is None:
+        if tuple(files) != self.files:
             return fingerprint(files)
-        self._thread.join()
+        if self._thread.ident is None:
+            self._take()
+        else:
+            self._thread.join()
         if (changed := self._begun.changed()) is not None:
             raise changed
         if self._failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,12 @@ def test_an_unknown_type_says_which_files_are_needed(own: Path) -> None:
     assert name_needed_files(failure, {}) is failure
     load([gain])
     assert name_needed_files(failure, record(entry)) is failure
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "huge.py").touch()
+    os.truncate(tmp_path / "huge.py", 1 << 40)
+    for name, why in (("pipe.py", "it is a pipe or a device, not a file"), ("huge.py", "it is larger than 16 MiB")):
+        with pytest.raises(Failure, match=f"cannot read .*{name}: {why}"):
+            load([tmp_path / name])

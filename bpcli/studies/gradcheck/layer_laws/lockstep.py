@@ -17,7 +17,7 @@ import numpy as np
 
 from bpcli.engine.fusion import BoundKernel, splits_rows
 from bpcli.engine.network import Chain
-from bpcli.numeric.threads import CHUNKS, Chunk
+from bpcli.numeric.threads import CHUNKS, Chunk, can_start_thread
 from bpcli.studies.gradcheck.layer_laws.row_law import RowMismatch
 from bpcli.studies.gradcheck.layer_laws.single_layer import LayerInputs, SingleLayer
 
@@ -26,9 +26,10 @@ WAIT_SECONDS = 1.0  # seconds of waiting for the other thread, which may wait fo
 
 
 def runs_on_threads(layer: SingleLayer) -> bool:
-    """Whether the engine may run the layer's kernels on several threads."""
+    """Whether the engine may run the layer's kernels on several threads, if it can start any."""
     layer_, plan = layer.planned.layer, layer.planned.plan
-    return splits_rows(layer_, plan) or any(hasattr(k, "chunked") for k in (layer_.forward, layer_.backward))
+    in_chunks = any(hasattr(k, "chunked") for k in (layer_.forward, layer_.backward))
+    return (splits_rows(layer_, plan) or in_chunks) and can_start_thread()
 
 
 def compare_threads(layer: SingleLayer, inputs: LayerInputs, n: int) -> Iterator[RowMismatch]:

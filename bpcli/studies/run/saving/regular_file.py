@@ -2,6 +2,7 @@
 end; a file that is far too large would fill the memory."""
 
 import errno
+import os
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ def regular_size(path: Path) -> int:
     """Returns the bytes of a file. Raises OSError where there is none, or a pipe, a device or a folder in its place."""
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
     return found.st_size
