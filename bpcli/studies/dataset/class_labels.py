@@ -6,6 +6,7 @@ import numpy as np
 
 from bpcli.family import Array, Table
 from bpcli.parts.data.cells import number_of
+from bpcli.parts.data.cells.plain import TRUTH_VALUES
 from bpcli.parts.data.targets import distinct
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.dataset.row_errors import row_name, values_text
@@ -23,20 +24,26 @@ def distinct_labels(target: Array) -> tuple[list[str], Array]:
 
 
 def match_labels(labels: Sequence[str], classes: Sequence[str]) -> Array:
-    """Returns the class (n,) of each label: that of the same name, or the only one that is the same number (a program
-    that has written the file anew makes `1.0` of `1`); -1 where there is none."""
+    """Returns the class (n,) of each label: that of the same name, or the only one that is the same number, or the same
+    word for yes or no (a program that has written the file anew makes `1.0` of `1`, and `True` of `TRUE`); -1 where
+    there is none."""
     known = {name: i for i, name in enumerate(classes)}
-    numbers: dict[float, list[int]] = {}
+    alike: dict[float | str | None, list[int]] = {}
     if any(label not in known for label in labels):
         for i, name in enumerate(classes):
-            if (number := number_of(name)) is not None:
-                numbers.setdefault(number, []).append(i)
+            alike.setdefault(_meaning(name), []).append(i)
     found = []
     for label in labels:
-        number = number_of(label) if label not in known else None
-        equal = numbers.get(number, []) if number is not None else []
+        meaning = _meaning(label) if label not in known else None
+        equal = alike.get(meaning, []) if meaning is not None else []
         found.append(known.get(label, equal[0] if len(equal) == 1 else -1))
     return np.array(found, np.int64)
+
+
+def _meaning(label: str) -> float | str | None:
+    """Returns the number of a label, or the word for yes or no in small letters; None of any other."""
+    word = label.lower()
+    return word if word.isalpha() and word in TRUTH_VALUES else number_of(label)
 
 
 def lost_zeros(cells: Iterable[str], categories: Sequence[str]) -> str:

@@ -232,6 +232,23 @@ def filled_values(columns: Sequence[ColumnEncoder], table: Table) -> tuple[Probl
     return (Problem(text, code="filled", level="warning"),)
 
 
+def lost_times(columns: Sequence[ColumnEncoder], table: Table) -> tuple[Problem, ...]:
+    """Returns a warning for each column of dates that all are at midnight, as a date without a time is read, where the
+    hour is an input."""
+    found = []
+    for c in columns:
+        if c.name not in table.at or {"hour", "hour_cycle"}.isdisjoint(c.parts):
+            continue
+        days = table.numbers[:, table.at[c.name]].astype(np.float64)
+        days = days[~np.isnan(days)]
+        if len(days) and not (days % 1).any():
+            text = f"{table.origin}: column `{c.name}` has no time of day in any row, and its hour is an input: all "
+            text += "are read as midnight"
+            help = "write the time behind the date, as in the file of training"
+            found.append(Problem(text, code="no-times", help=help, level="warning"))
+    return tuple(found)
+
+
 def date_text(days: float) -> str:
     """Returns days since 1970 as they are written."""
     written = str(np.datetime64(round(days * 1440), "m"))

@@ -17,7 +17,7 @@ from bpcli.numeric.lazy_rows import ComputedRows
 from bpcli.parts.data.columns.loading import ColumnRequest
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.records.training import ColumnRow, Failure, Problem, SplitRow
-from bpcli.studies.dataset.columns import filled_values
+from bpcli.studies.dataset.columns import filled_values, lost_times
 from bpcli.studies.dataset.fit import fit_preprocessor, labels_of
 from bpcli.studies.dataset.out_of_core import TARGETS_PER_READ, OutOfCoreRows
 from bpcli.studies.dataset.preprocessor import Labels, Preprocessor
@@ -156,7 +156,8 @@ def prepare_for(
     else:
         table = source.load(root, need_target=need_target)
     target = preprocessor.encode_target(table, dtype) if need_target else None
-    said = (*preprocessor.unseen(table), *filled_values(preprocessor.columns, table))
+    columns = preprocessor.columns
+    said = (*preprocessor.unseen(table), *filled_values(columns, table), *lost_times(columns, table))
     said += preprocessor.renamed_classes(table) if need_target else ()
     table = replace(table, warnings=(*table.warnings, *said))
     return preprocessor.encode_inputs(table, dtype, reuse=table.pivot is not None and not keep), target, table

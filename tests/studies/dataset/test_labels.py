@@ -50,8 +50,12 @@ def test_values_stay_numbers_however_they_are_written() -> None:
     assert found.splits["train"].t.tolist() == [[1.0], [1.0], [2.0]]
 
 
-@pytest.mark.parametrize(("first", "later", "ids"), [("1,0", "1.0,0.0,1", [1, 0, 1]), ("1.0,2.0", "1,2.00", [0, 1])])
-def test_a_later_file_may_write_the_numbers_of_classes_in_another_way(first: str, later: str, ids: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("first", "later", "ids"),
+    [("1,0", "1.0,0.0,1", [1, 0, 1]), ("1.0,2.0", "1,2.00", [0, 1]), ("TRUE,FALSE", "True,false,TRUE", [1, 0, 1]),
+     ("yes,no", "Yes,NO", [1, 0]), ("T,F", "t,f", [1, 0])],
+)  # fmt: skip
+def test_a_later_file_may_write_classes_in_another_way(first: str, later: str, ids: list[int]) -> None:
     """As a program does that has seen gaps in the column; with a warning."""
     cells = first.split(",")
     found = ready(csv("x,y\n" + "".join(f"{i},{cells[i % 2]}\n" for i in range(8)))).preprocessor
@@ -70,6 +74,25 @@ def test_a_later_file_may_write_the_numbers_of_classes_in_another_way(first: str
 def test_a_label_that_equals_two_classes_as_a_number_is_none_of_them() -> None:
     labels = ["1", "1.0", "01", "1.00", "2", "2.0", "x"]
     assert match_labels(labels, ["01", "1", "2"]).tolist() == [1, -1, 0, -1, 2, 2, -1]
+
+
+def test_a_word_for_yes_is_the_only_class_of_that_word() -> None:
+    labels = ["True", "TRUE", "false", "1", "yes", "Oak", "OAK"]
+    assert match_labels(labels, ["TRUE", "FALSE", "oak"]).tolist() == [0, 0, 1, -1, -1, -1, -1]
+    assert match_labels(["TrUe", "True"], ["TRUE", "True"]).tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [("2020-01-03", True), ("2020-01-03 07:00", False), ("", False), ("2020-01-03\n2020-01-04 07:00", False)],
+)
+@pytest.mark.parametrize("parts", [["hour"], ["days", "hour_cycle"], ["days"]])
+def test_dates_that_have_lost_their_time(later: str, said: bool, parts: list[str]) -> None:
+    text = "when,y\n" + "".join(f"2020-01-{1 + i % 28:02} 12:30,{i % 2}\n" for i in range(40))
+    found = ready(csv(text, columns={"when": {"parts": parts, "missing": "median"}})).preprocessor
+    new = Csv.parse(csv("when,y\n" + "".join(f"{cell},1\n" for cell in later.split("\n")), name="later.csv"))
+    warnings = prepare_for(found, new, Path("."), np.float32, True)[2].warnings
+    assert ("no-times" in [w.code for w in warnings]) is (said and parts != ["days"])
 
 
 def test_a_missing_label_is_no_class() -> None:
