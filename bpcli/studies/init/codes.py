@@ -32,7 +32,7 @@ def find_codes(table: Table, names: Collection[str], hazards: Sequence[Hazard]) 
         if usual_sentinels(values) or not are_names(numbers, counts, name):
             continue
         if len(numbers) > FEW_CODES and not is_called_code(name):
-            target = None if grouped else _target_values(table)
+            target = None if grouped else targets_as_numbers(table)
             if target is None or order_and_names(values, target[known]) is None:
                 continue
         shortest, longest = len(f"{numbers[0]:.0f}"), len(f"{numbers[-1]:.0f}")
@@ -46,7 +46,7 @@ def codes_remarks(table: Table, names: Collection[str], hazards: Sequence[Hazard
     """Returns a remark on each of the named columns of numbers whose whole numbers, not very many, seem to be names:
     the target goes by the single numbers and not by their order. Nothing is said where the rows of one group are alike,
     or stand in the order of time: there, any few numbers do."""
-    target = None if any(hazard.split[0] in ("group", "time") for hazard in hazards) else _target_values(table)
+    target = None if any(hazard.split[0] in ("group", "time") for hazard in hazards) else targets_as_numbers(table)
     if target is None:
         return ()
     found = []
@@ -111,7 +111,7 @@ def order_and_names(values: Array, target: Array) -> tuple[float, float, int] | 
     return max(0.0, ordered), named, k
 
 
-def _target_values(table: Table) -> Array | None:
+def targets_as_numbers(table: Table) -> Array | None:
     """Returns the targets as numbers (N, K): values, or a column of 0 and 1 for each class; None where none are."""
     target = table.target
     if target is None:

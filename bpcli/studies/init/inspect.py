@@ -21,6 +21,7 @@ from bpcli.studies.init.codes import codes_remarks, find_codes
 from bpcli.studies.init.columns import FileColumn, file_column, missing_values, sentinel_remark
 from bpcli.studies.init.options import USUAL, ColumnOptions, option
 from bpcli.studies.init.other_cells import nearly_measured_columns, other_cells_remarks, refuse_other_cells
+from bpcli.studies.init.spellings import may_have_two_spellings, spelled_codes
 from bpcli.studies.init.targets import (
     TableTask,
     count_outputs,
@@ -130,7 +131,12 @@ def _columns(
         values, classes, several = find_task(table, task)
     as_read = table
     unsaid = {name for name in table.order if source.declared_kind(name) is None} - options.kept
+    spelling_remarks: tuple[str, ...] = ()
     codes = find_codes(table, unsaid, hazards(table))
+    if spelled := may_have_two_spellings(table, unsaid - codes.keys()):
+        as_cells = source.model_copy(update={"text": (*source.text, *spelled)})
+        named_so, spelling_remarks = spelled_codes(as_cells.load_columns(root, ColumnRequest()), spelled)
+        codes |= named_so
     as_text = {name: (source.columns.get(name) or Treatment()).model_copy(update={"kind": "text"}) for name in codes}
     source = source.model_copy(update={"columns": TreatmentMap({**source.columns, **as_text})})
     by_labels = table.target is not None and table.target.ndim == 1 and bool(classes)
@@ -182,6 +188,7 @@ def _columns(
             *(_unnamed_remarks(source, root) if "" in set(source.drop) - set(named.drop) else ()),
             *(c.remark for c in kept if c.remark),
             *(codes[c.name] for c in kept if c.name in codes),
+            *spelling_remarks,
             *dressed_target_remarks(table),
             *whole_numbers_remark(as_read, classes, task),
             *like_labels_remark(table, classes),
