@@ -22,7 +22,7 @@ from bpcli.studies.run.lock import Lock
 from bpcli.studies.run.model import load
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.new_folder import create_folder
-from bpcli.studies.run.saving.retry import DISK_FAILURES
+from bpcli.studies.run.saving.retry import SAVING_ERRORS, saving_failure
 from bpcli.studies.run.saving.second_place import failed_twice, keep_record
 from bpcli.studies.run.saving.stored import FoldsRecord, read_record
 from bpcli.studies.run.setup import Setup, load_document, set_up
@@ -53,6 +53,7 @@ class CrossValidation:
         lock, rows = Lock(self.folder), list[FoldRow]()
         try:
             RunFolder(self.folder).remove_temporaries()
+            self._began = _new_record(self.config.read_bytes(), self.root, self.sets, self.count)
             for number in range(1, self.count + 1):
                 trainer = self._trainer(number, callbacks(number, self.count))
                 self._add_warnings(trainer.warnings)
@@ -95,14 +96,12 @@ class CrossValidation:
         ]
         figures = {name: vars(s) for name, s in report.metrics.items()}
         status = "finished" if last is None else last.stopped
-        record = self._record() | {"status": status, "results": folds, "metrics": figures}
+        record = self._began | {"status": status, "results": folds, "metrics": figures}
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, default=str) + "\n"
         try:
             atomic_text(self.folder / RECORD_FILE, text, follow=False)
-        except Failure as failure:
-            if failure.exit not in DISK_FAILURES:
-                raise
-            raise self._kept_elsewhere(failure, text) from None
+        except SAVING_ERRORS as error:
+            raise self._kept_elsewhere(saving_failure(error), text) from None
         return report
 
     def _kept_elsewhere(self, failure: Failure, text: str) -> Failure:
@@ -111,13 +110,10 @@ class CrossValidation:
         again = f"once {folder} can be written, `bpcli train --resume {folder}` writes them there"
         try:
             file = keep_record(self.folder, RECORD_FILE, text)
-        except Failure as second:
-            return failed_twice(problem, others, second, again)
+        except SAVING_ERRORS as error:
+            return failed_twice(problem, others, saving_failure(error), again)
         help = f"the figures are kept in {shell_word(file)}; {again}"
         return Failure(replace(problem, help=help), *others, exit=Exit.IO_ERROR)
-
-    def _record(self) -> dict[str, Any]:
-        return _new_record(self.config.read_bytes(), self.root, self.sets, self.count)
 
 
 def start(config: Path, sets: tuple[str, ...], count: int, out: Path | None = None) -> CrossValidation:

@@ -111,11 +111,12 @@ class RunFolder:
         _sync(self.metrics)
         written = self.checkpoints / f"step-{step:08d}.safetensors"
         modelfile.write(written, without_non_finite(tensors), meta)
-        saved = self._saved()
-        kept = [file for file in saved if _step_of(file) <= step][:keep]
-        for file in saved:
-            if file not in kept:
-                remove(file)
+        with suppress(OSError):  # of one too many the next one takes care
+            saved = self._saved()
+            kept = [file for file in saved if _step_of(file) <= step][:keep]
+            for file in saved:
+                if file not in kept:
+                    remove(file)
         return written
 
     def newest_checkpoint(self) -> tuple[dict[str, Array], dict[str, Any], tuple[Problem, ...]]:
@@ -185,9 +186,9 @@ def remove(file: Path) -> None:
 
 def _sync(file: Path) -> None:
     """Flushes what was appended to a file to the disk. Raises Failure where it cannot be."""
-    if not file.exists():
-        return
     try:
+        if not file.exists():
+            return
         with open(file, "rb+", opener=open_own) as stream:
             os.fsync(stream.fileno())
     except OSError as error:

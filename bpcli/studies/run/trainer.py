@@ -21,6 +21,7 @@ from bpcli.studies.custom.load import loaded_callbacks, with_options
 from bpcli.studies.run.callbacks import DEFAULT_CALLBACKS
 from bpcli.studies.run.early_stopping import EarlyStopper
 from bpcli.studies.run.lock import Lock
+from bpcli.studies.run.saving.retry import SAVING_ERRORS
 from bpcli.studies.run.saving.saver import Saver
 from bpcli.studies.run.scoring import direction_of, evaluate_split
 from bpcli.studies.run.signals import StopSignals
@@ -220,7 +221,7 @@ class Trainer:
         except Exception as error:
             if self.saver is None:
                 raise
-            with suppress(Failure):  # of a full disk, where the hook's own error says more
+            with suppress(*SAVING_ERRORS):  # of a full disk, where the hook's own error says more
                 if self.state.progress.step and not saved:
                     self.saver.checkpoint()
             command = f"bpcli train --resume {shell_word(self.state.folder.path)}"

@@ -40,12 +40,13 @@ class Event:
 @dataclass
 class Disk:
     """While entered, calls below `root` are counted. The one of number `at` (from 1) fails in this `way`: one of WAYS,
-    `before` or `after` (the process ends there). With `forever`, so do all later calls that write."""
+    `before` or `after` (the process ends there). With `forever`, so do all later calls of these `names`."""
 
     root: Path
     at: int = 0
     way: str = ""
     forever: bool = False
+    names: tuple[str, ...] = WRITING
     calls: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     struck: str = ""
@@ -83,7 +84,7 @@ class Disk:
             raise Died
         self.calls.append(name)
         number = len(self.calls)
-        hit = number == self.at or (self.forever and number > self.at > 0 and name in WRITING)
+        hit = number == self.at or (self.forever and number > self.at > 0 and name in self.names)
         if not hit or not self.way:
             return do()
         self.struck = self.struck or f"{number}: {name} {path.removeprefix(self.start)}"

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import unwritable
 
@@ -14,6 +13,22 @@ FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 300.0
 DISK_FAILURES = (Exit.CANNOT_CREATE, Exit.IO_ERROR)
 """What a failure of the disk ends a command with, and nothing else does."""
+
+SAVING_ERRORS = (Failure, OSError, MemoryError)
+"""What writing raises where the disk fails, in whatever call, or memory is wanting."""
+
+
+def saving_failure(error: Failure | OSError | MemoryError) -> Failure:
+    """Returns what to say of one of SAVING_ERRORS, with an exit code of DISK_FAILURES. Raises it where it is a failure
+    of something else."""
+    if isinstance(error, MemoryError):
+        text = str(error) or "there is not enough memory to write a file"
+        return Failure(Problem(text, code="memory", help=getattr(error, "help", "")), exit=Exit.IO_ERROR)
+    if isinstance(error, OSError):
+        return unwritable(Path(error.filename or "a file"), error)
+    if error.exit not in DISK_FAILURES:
+        raise error
+    return error
 
 
 class Retry:
@@ -38,14 +53,9 @@ class Retry:
             return None
         try:
             found = work()
-        except (Failure, OSError) as error:
-            failure = error if isinstance(error, Failure) else unwritable(Path(error.filename or "a file"), error)
-            if failure.exit not in DISK_FAILURES:
-                raise
-            self._failed(failure.problems[0], failure.problems[0].text.rpartition(": ")[2])
-            return None
-        except NotEnoughMemoryError as error:
-            self._failed(Problem(str(error), code="memory", help=error.help), "memory")
+        except SAVING_ERRORS as error:
+            problem = saving_failure(error).problems[0]
+            self._failed(problem, "memory" if problem.code == "memory" else problem.text.rpartition(": ")[2])
             return None
         if self.reason:
             self.reason, self._pause = "", 0.0  # before anybody is told, who may come back here

@@ -12,7 +12,7 @@ from bpcli.studies.custom.load import files_record_by_name
 from bpcli.studies.run import model
 from bpcli.studies.run.runfolder import RunFolder
 from bpcli.studies.run.saving.checkpointer import Checkpointer
-from bpcli.studies.run.saving.retry import DISK_FAILURES, Retry
+from bpcli.studies.run.saving.retry import SAVING_ERRORS, Retry, saving_failure
 from bpcli.studies.run.saving.second_place import failed_twice, resumed_folder, second_place
 from bpcli.studies.run.state import TrainingState
 
@@ -84,16 +84,14 @@ class Saver:
         folder = self.state.folder
         try:
             return self._finish(folder, stopped, epoch, weights)
-        except Failure as failure:
-            if failure.exit not in DISK_FAILURES:
-                raise
-            raise self._kept_elsewhere(failure, stopped, epoch, weights) from None
+        except SAVING_ERRORS as error:
+            raise self._kept_elsewhere(saving_failure(error), stopped, epoch, weights) from None
 
     def _finish(self, folder: RunFolder, stopped: str, epoch: int, weights: Mapping[str, Array]) -> Path | None:
         """Writes all into a folder, each thing whatever happens to the others, but the record only where nothing did:
-        it says that all is there. Raises the first Failure."""
+        it says that all is there. Raises the first of SAVING_ERRORS."""
         found: list[Path] = []
-        failures: list[Failure] = []
+        failures: list[Failure | OSError | MemoryError] = []
 
         def save_checkpoint() -> None:
             folder.log_epochs(self.state.history)
@@ -107,8 +105,8 @@ class Saver:
         ):
             try:
                 write()
-            except Failure as failure:
-                failures.append(failure)
+            except SAVING_ERRORS as error:
+                failures.append(error)
         if failures:
             raise failures[0]
         return found[0] if found else None
@@ -116,12 +114,13 @@ class Saver:
     def _kept_elsewhere(self, failure: Failure, stopped: str, epoch: int, weights: Mapping[str, Array]) -> Failure:
         """Keeps the run in the user's cache folder. Returns the failure with where it is, and what to type."""
         (problem, *others), run = failure.problems, shell_word(resumed_folder(self.state.folder.path))
-        again = f"once {run} can be written, `bpcli train --resume {run}` writes it there"
+        when = "there is memory for it" if problem.code == "memory" else f"{run} can be written"
+        again = f"once {when}, `bpcli train --resume {run}` writes it there"
         try:
             with second_place(self.state.setup, self.state.folder.path, self.record | {"status": "running"}) as folder:
                 self._finish(folder, stopped, epoch, weights)
-        except Failure as second:
-            return failed_twice(problem, others, second, again)
+        except SAVING_ERRORS as error:
+            return failed_twice(problem, others, saving_failure(error), again)
         place = shell_word(folder.path)
         help = f"the run is kept in {place}, and its model too: `bpcli eval {place}`; {again}"
         return Failure(replace(problem, help=help), *others, exit=Exit.IO_ERROR)

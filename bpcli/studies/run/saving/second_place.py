@@ -59,8 +59,8 @@ def keep_record(folder: Path, name: str, text: str) -> Path:
 
 def resumed_folder(run: Path) -> Path:
     """Returns the folder by which a run goes on: that of its cross-validation, where it is a fold of one."""
-    folds = run.absolute().parent / RECORDS[1]
-    return run.parent if run.name.startswith("fold-") and folds.exists() else run
+    folds = run.absolute().parent / RECORDS[1]  # os.path: whatever is wrong with its disk
+    return run.parent if run.name.startswith("fold-") and os.path.exists(folds) else run
 
 
 def failed_twice(problem: Problem, others: Sequence[Problem], second: Failure, again: str) -> Failure:

@@ -48,6 +48,50 @@ def test_folds_that_end_at_any_call(config: Path) -> None:
     assert wrong_after(train_folds, config, slice(3, None, 17), ("before",), WRITING) == []
 
 
+def lost_after(config: Path, names: tuple[str, ...], per_name: int, ways: tuple[str, ...]) -> list[Any]:
+    """What is neither in the run folder nor in the user's cache folder after a training during which the calls of one
+    name begin to fail, and fail to the end."""
+    whole, run, cache = (config.with_name(name) for name in ("whole", "run", "cache"))
+    train(whole, config)
+    calm = Disk(run)
+    assert not suffer(lambda: train(run, config), calm)
+    first = max(k for k, event in enumerate(calm.calls) if event == "replace") // 2  # the folder was made long ago
+    lost = []
+    for name in names:
+        numbers = [k for k, called in enumerate(calm.calls, 1) if called == name and k > first]
+        apart = max(1, len(numbers) // per_name)
+        for at, way in zip(numbers[apart // 2 :: apart], cycle(ways), strict=False):
+            wipe(run)
+            wipe(cache)
+            disk = Disk(run, at, way, forever=True, names=(name,))
+            ended = suffer(lambda: train(run, config), disk)
+            kept = cache / "bpcli" / "runs" / "run"
+            found = kept if (kept / "model.safetensors").exists() else run
+            if not (found / "metrics.jsonl").exists():
+                assert ended == "Failure", "no step was taken"
+            elif ended not in ("", "Failure") or (ended and found == run):
+                lost.append((disk.struck, way, ended, "not kept"))
+            elif gone := differences(found, whole):
+                lost.append((disk.struck, way, ended, gone))
+    return lost
+
+
+DISK_CALLS = ("stat", "listdir", "scandir", "open", "open w", "write", "fsync", "replace", "chmod", "lstat")
+
+
+def test_what_a_disk_that_fails_to_the_end_cannot_take_is_kept_elsewhere(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(config.with_name("cache")))
+    assert lost_after(config, DISK_CALLS, 1, ("EIO",)) == []
+
+
+@pytest.mark.slow
+def test_every_call_that_fails_to_the_end(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(config.with_name("cache")))
+    assert lost_after(config, DISK_CALLS, 20, ("EIO", "ENOSPC", "ESTALE", "EACCES", "EMFILE")) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["before", *WAYS])
 @pytest.mark.parametrize("work", [train, train_folds])

@@ -319,6 +319,32 @@ def test_what_cannot_be_written_at_the_end_is_kept_elsewhere(
     assert lab.good("predict", str(place / "model.safetensors"), "--data", "trees.csv").out
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), NotEnoughMemoryError("9 GB of memory are needed", "less beside it"), FULL]
+)
+def test_nothing_that_a_save_raises_ends_the_training_before_its_time(
+    error: Exception, lab: Lab, monkeypatch: pytest.MonkeyPatch, clock: Times
+) -> None:
+    """Of memory as of the disk, where it is wanting in the midst and at the end."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(lab.path / "cache"))
+    honest, saved = modelfile.atomic_bytes, []
+
+    def write(path: Path, *words: Any, **more: Any) -> None:
+        saved.append(path)
+        if len(saved) >= 3 and "cache" not in str(path):
+            raise error
+        honest(path, *words, **more)
+
+    monkeypatch.setattr(modelfile, "atomic_bytes", write)
+    found = lab.run("train", "trees.yaml", "--out", "run", "-q", "--set", EVERY_STEP)
+    words = " ".join(found.err.split())
+    assert found.code == Exit.IO_ERROR
+    assert words.count("; training goes on [not-saved]") == 1
+    assert "help: the run is kept in " in words
+    assert ("once there is memory for it, `bpcli train --resume run`" in words) == isinstance(error, MemoryError)
+    assert lab.good("eval", str(lab.path / "cache/bpcli/runs/run")).out
+
+
 def test_where_nothing_can_be_written_both_places_are_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(lab.path / "cache"))
     failing(monkeypatch, "model.safetensors", lambda k: k > 1)
