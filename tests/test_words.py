@@ -81,7 +81,7 @@ def test_no_public_type_has_two_homes() -> None:
 
 SAID_WITH_THEIR_MODULE = {"dump", "load", "parse", "read", "main"}
 """Functions that a module of a format has, as those of the standard library do: `yamlfile.read`, `idx.read`."""
-ALIKE = {"erf", "erfc", "resume", "start", "page", "compare"}
+ALIKE = {"erf", "erfc", "sigmoid", "resume", "start", "page", "compare"}
 """Functions that do the same to other things: numbers and complex steps, runs and folds, configs and derivations."""
 
 

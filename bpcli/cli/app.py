@@ -10,6 +10,7 @@ import typer
 
 import bpcli
 from bpcli.cli.check import check
+from bpcli.cli.derive import derive
 from bpcli.cli.diagnose import diagnose
 from bpcli.cli.eval import evaluate
 from bpcli.cli.examples import examples
@@ -40,8 +41,8 @@ app = typer.Typer(
     help="A workbench for back-propagation: a YAML file declares a network, bpcli trains and evaluates it.",
 )
 for command in (
-    init, train, evaluate, predict, check, trace, mark, worksheet, diagnose, gradcheck, verify_resume, parts, schema,
-    examples, guide,
+    init, train, evaluate, predict, check, trace, derive, mark, worksheet, diagnose, gradcheck, verify_resume, parts,
+    schema, examples, guide,
 ):  # fmt: skip
     # a file for each command, of its name
     app.command(command.__module__.rpartition(".")[2].replace("_", "-"))(command)

@@ -27,9 +27,9 @@ def gradcheck(
 ) -> int:
     """Prove that gradients are right, or say what is wrong.
 
-    Each tensor is held against three witnesses: the equations, complex steps through them, and central differences
-    through the kernels. A forward and a backward pass that are wrong in the same way no gradient check can see; that is
-    what the equations are for.
+    Each tensor is held against four witnesses: the equations that its author states, those that are derived from the
+    forward ones, complex steps through them, and central differences through the kernels. A forward and a backward pass
+    that are wrong in the same way no gradient check can see; that is what the equations are for.
     """
     if (path is not None) == (parts or (path is None and bool(with_))):
         raise typer.BadParameter("say what to check: a config, a run, or --parts", param_hint="CONFIG")

@@ -60,6 +60,11 @@ _FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "tanh": _in_floats(math.tanh),
     "erf": _in_floats(math.erf),
     "erfc": _in_floats(math.erfc),
+    "sinh": lambda x: (x.exp() - (-x).exp()) / 2,
+    "cosh": lambda x: (x.exp() + (-x).exp()) / 2,
+    "sigmoid": lambda x: 1 / (1 + (-x).exp()),
+    "softplus": lambda x: (1 + x.exp()).ln(),
+    "relu": lambda x: max(x, Decimal(0)),
 }
 _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "=": operator.eq, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le,
@@ -173,7 +178,7 @@ class _Line:
             return self.bracket()
         if token in _CONSTANTS:
             return _CONSTANTS[token]
-        if token in ("max", "min", "argmax", "P"):
+        if token in ("max", "min", "argmax", "P", "clip"):
             return self.choice(token)
         if token == "sqrt" and self.peek() != "(":
             return self.atom().sqrt()
@@ -200,7 +205,7 @@ class _Line:
         return Decimal(int(holds(left, self.until("]"))))
 
     def choice(self, fn: str) -> Decimal:
-        """Returns max, min, argmax or a percentile of a list."""
+        """Returns max, min, argmax or a percentile of a list; clip's value between its bounds."""
         rank = Decimal(0)
         if fn == "P":
             self.need("_")
@@ -215,6 +220,8 @@ class _Line:
             return _NAN
         if fn == "P":
             return _percentile(rank, sorted(values))
+        if fn == "clip" and len(values) == 3:
+            return min(values[2], max(values[1], values[0]))
         best = min(values) if fn == "min" else max(values)
         return positions[values.index(best)] if fn == "argmax" else best
 

@@ -7,14 +7,14 @@ MAX_GRID_CELLS. All of it is safe for complex arrays, which is how derivatives a
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from bpcli.notation.functions import POINTWISE, REDUCTIONS, real
-from bpcli.notation.ranges import Ranges
+from bpcli.notation.functions import POINTWISE, REDUCTIONS, floor_divide, real, remainder
+from bpcli.notation.ranges import Ranges, apart
 from bpcli.notation.syntax import (
     Binary,
     Call,
@@ -41,9 +41,9 @@ from bpcli.numeric.shapes import Array, Shape
 MAX_ENTRIES_UNORDERED = 256  # entries of all factors up to which einsum looks for no better order
 MAX_GRID_CELLS = 1 << 21  # cells of a grid that are held at once
 _LETTERS: dict[int, tuple[str, ...]] = {0: (), 1: ("i",), 2: ("h", "w"), 3: ("h", "w", "c"), 4: ("t", "h", "w", "c")}
-_BINARY: dict[str, np.ufunc] = {
+_BINARY: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.float_power,
-    "//": np.floor_divide, "%": np.mod,
+    "//": floor_divide, "%": remainder,
 }  # fmt: skip
 _COMPARE: dict[str, np.ufunc] = {
     ">": np.greater, "<": np.less, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal,
@@ -349,7 +349,7 @@ def _compile(
     known: dict[str, int] = {}
     ranks = {name: len(e.free) for name, e in spelled.items()} | {name: len(s) for name, s in shapes.items()}
     grids = []
-    for equation in _ordered(spelled):
+    for equation in (apart(e, shapes) for e in ordered(spelled)):
         size = Ranges(equation, shapes, numbers, known, ranks).sizes()
         known = {**size, **known}
         grid = Grid(equation, size)
@@ -375,7 +375,7 @@ def _middle(parsed: Sequence[Equation], shapes: Mapping[str, Shape]) -> tuple[st
     return None
 
 
-def _ordered(equations: Mapping[str, Equation]) -> list[Equation]:
+def ordered(equations: Mapping[str, Equation]) -> list[Equation]:
     """Returns the equations, each after those it reads, otherwise as written. Raises NotationError on a circle."""
     placed: dict[str, Equation] = {}
     waiting = list(equations.values())

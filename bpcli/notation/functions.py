@@ -76,10 +76,36 @@ def log1pexp(z: Any) -> Array:
     return np.asarray(np.where(real(z) >= 0, z, 0) + log1p(exp(-absolute(z))))
 
 
+def sigmoid(z: Any) -> Array:
+    """Returns 1 / (1 + e^-z), neither end overflowing."""
+    return np.asarray(1 / (1 + exp(np.negative(z))))
+
+
+def relu(z: Any) -> Array:
+    return np.asarray(np.where(real(z) > 0, z, 0))
+
+
+def clip(z: Any, low: Any, high: Any) -> Array:
+    """Returns z between two bounds; where it stands on one, the bound."""
+    return minimum(high, maximum(low, z))
+
+
 def xlogy(a: Any, b: Any) -> Array:
-    """Returns a log b, and 0 where a is 0."""
-    zero = real(a) == 0
+    """Returns a log b, and 0 where a is 0 and log b is no number."""
+    zero = (real(a) == 0) & ~((real(b) > 0) & (real(b) < np.inf))
     return np.asarray(np.where(zero, 0, a * np.log(np.where(zero, 1, b))))
+
+
+def floor_divide(a: Any, b: Any) -> Array:
+    """Returns the quotient rounded down, by real parts."""
+    return np.asarray(np.floor_divide(real(a), real(b)))
+
+
+def remainder(a: Any, b: Any) -> Array:
+    """Returns what is left of a by whole b, of b's sign: a - b (a // b)."""
+    if not (np.iscomplexobj(a) or np.iscomplexobj(b)):
+        return np.asarray(np.mod(a, b))
+    return np.asarray(np.mod(real(a), real(b)) + 1j * np.imag(a - b * np.floor_divide(real(a), real(b))))
 
 
 def minimum(a: Any, b: Any) -> Array:
@@ -103,6 +129,16 @@ def reduce_max(a: Array, axes: tuple[int, ...]) -> Array:
     return np.asarray(np.take_along_axis(flat, winner[..., None], -1)[..., 0])
 
 
+def reduce_min(a: Array, axes: tuple[int, ...]) -> Array:
+    """Returns the smallest value by real part; of equals, the first."""
+    return np.asarray(np.negative(reduce_max(np.negative(a), axes)))
+
+
+def reduce_norm(a: Array, axes: tuple[int, ...]) -> Array:
+    """Returns the Euclidean length: the root of the sum of squares."""
+    return np.asarray(np.sqrt((a * a).sum(axis=axes)))
+
+
 def reduce_argmax(a: Array, axes: tuple[int, ...]) -> Array:
     """Returns where the first largest value stands, counted along the indices as written."""
     return np.asarray(real(_fold(a, axes)).argmax(-1))
@@ -118,7 +154,7 @@ def reduce_percentile(a: Array, axes: tuple[int, ...], rank: float) -> Array:
     return np.asarray(np.percentile(real(a), rank, axis=axes))
 
 
-_ONE, _TWO = (1, 1), (2, 2)
+_ONE, _TWO, _THREE = (1, 1), (2, 2), (3, 3)
 POINTWISE: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
     "exp": (exp, _ONE),
     "log": (np.log, _ONE),
@@ -137,6 +173,12 @@ POINTWISE: dict[str, tuple[Callable[..., Array], tuple[int, int]]] = {
     "max": (maximum, _TWO),
     "log1pexp": (log1pexp, _ONE),
     "xlogy": (xlogy, _TWO),
+    "sigmoid": (sigmoid, _ONE),
+    "softplus": (log1pexp, _ONE),
+    "relu": (relu, _ONE),
+    "sinh": (np.sinh, _ONE),
+    "cosh": (np.cosh, _ONE),
+    "clip": (clip, _THREE),
 }
 """Functions of values: the implementation, and how many arguments it takes at least and at most."""
 
@@ -145,6 +187,8 @@ REDUCTIONS: dict[str, Callable[..., Array]] = {
     "mean": lambda a, axes: a.mean(axis=axes),
     "prod": lambda a, axes: a.prod(axis=axes),
     "max": reduce_max,
+    "min": reduce_min,
+    "norm": reduce_norm,
     "argmax": reduce_argmax,
     "logsumexp": reduce_logsumexp,
     "percentile": reduce_percentile,

@@ -10,8 +10,8 @@ from bpcli.notation.syntax import Expr
 _COMMANDS = {letter: rf"\{name}" for name, letter in GREEK.items()} | {
     "ε": r"\varepsilon", "λ": r"\lambda", "Φ": r"\Phi", "φ": r"\varphi", "∞": r"\infty",
 }  # fmt: skip
-_OPERATORS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "argmax": r"\operatorname*{argmax}"}
-_FUNCTIONS = {"log", "sin", "cos", "tanh", "min", "max"}
+_OPERATORS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min", "argmax": r"\operatorname*{argmax}"}
+_FUNCTIONS = {"log", "sin", "cos", "sinh", "cosh", "tanh", "min", "max"}
 
 
 class Latex(Stacked):
@@ -37,7 +37,7 @@ class Latex(Stacked):
         raised = "2" * symbol.square + "+" * (symbol.new and not symbol.gradient)
         name = letter + (f"_{{{lowered}}}" if lowered else "") + (f"^{{{raised}}}" if raised else "")
         if symbol.gradient:
-            slope = rf"\frac{{\partial L}}{{\partial {name}}}"
+            slope = rf"\frac{{\partial {self.of}}}{{\partial {name}}}"
             return Drawn(rf"\left({slope}\right)^{{+}}", Level.POWER) if symbol.new else Drawn(slope, Level.FACTOR)
         return Drawn(name, Level.POWER if raised else Level.ATOM)
 

@@ -10,7 +10,13 @@ from bpcli.notation.syntax import Expr
 _COMMA = "<mo>,</mo>"
 _APPLY = "<mo>&#x2061;</mo>"  # function application, not drawn
 _TIMES = '<mo>&#x2062;</mo><mspace width="0.17em"/>'
-_OPERATORS = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mi>max</mi>", "argmax": "<mi>argmax</mi>"}
+_OPERATORS = {
+    "sum": "<mo>∑</mo>",
+    "prod": "<mo>∏</mo>",
+    "max": "<mi>max</mi>",
+    "min": "<mi>min</mi>",
+    "argmax": "<mi>argmax</mi>",
+}
 
 
 def _op(sign: str) -> str:
@@ -47,7 +53,7 @@ class MathML(Stacked):
             tag = "msub" if lowered else "msup"
             name = f"<{tag}>{name}{_row(lowered or raised)}</{tag}>"
         if symbol.gradient:
-            slope = f"<mfrac><mrow><mi>∂</mi><mi>L</mi></mrow><mrow><mi>∂</mi>{name}</mrow></mfrac>"
+            slope = f"<mfrac><mrow><mi>∂</mi><mi>{self.of}</mi></mrow><mrow><mi>∂</mi>{name}</mrow></mfrac>"
             if symbol.new:
                 return Drawn(f"<msup>{slope.join(self.fences['('])}<mo>+</mo></msup>", Level.POWER)
             return Drawn(slope, Level.FACTOR)

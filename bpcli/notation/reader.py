@@ -33,13 +33,13 @@ class Drawn(NamedTuple):
 
 class Reader(ABC):
     """Draws expressions. `known` are the arrays and left sides of the part, by which `dW` is no name like `decay`;
-    numbers show `digits` significant digits (None: as written)."""
+    numbers show `digits` significant digits (None: as written); `of` is what gradients are derivatives of."""
 
     signs: ClassVar[Mapping[str, str]]  # how + - % and the comparisons look, with the space around them
     fences: ClassVar[Mapping[str, tuple[str, str]]]  # ( [ | and floor
 
-    def __init__(self, known: Collection[str] = (), digits: int | None = None) -> None:
-        self.known, self.digits = known, digits
+    def __init__(self, known: Collection[str] = (), digits: int | None = None, of: str = "L") -> None:
+        self.known, self.digits, self.of = known, digits, of
         self._small = False  # inside an exponent or an index, where fractions lie flat
 
     # how it looks

@@ -20,6 +20,10 @@ _SLOPES: dict[str, Callable[[float, float], float]] = {
     "log1p": lambda z, f: 1 / (1 + z),
     "sqrt": lambda z, f: 0.5 / f,
     "log1pexp": lambda z, f: 1 / (1 + math.exp(-z)),
+    "softplus": lambda z, f: 1 / (1 + math.exp(-z)),
+    "sigmoid": lambda z, f: f * (1 - f),
+    "sinh": lambda z, f: math.cosh(z),
+    "cosh": lambda z, f: math.sinh(z),
     "tanh": lambda z, f: 1 - f * f,
 }
 """The derivative at z, where the value is f; of the others, 1 bounds it."""

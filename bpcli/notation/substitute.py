@@ -91,22 +91,27 @@ class Substitution:
                 out = bodies.product()
             case "logsumexp":
                 out = Call("log", (bodies.exponentials(),))
+            case "norm":
+                squares = Reduce("sum", node.over, Binary("**", node.body, Number(2)))
+                self.depth -= 1
+                return Call("sqrt", (self.substitute(squares, index),))
             case "percentile":
                 out = self._percentile(bodies, self.substitute(node.extra[0], index))
             case _:
                 out = bodies.choice(node.fn)
         self.depth -= 1
         if not self.depth:
-            if node.fn in ("max", "argmax"):
-                self._note_winner(node.body, index, index_at(int(values.argmax())))
+            if node.fn in ("max", "min", "argmax"):
+                winner = values.argmin() if node.fn == "min" else values.argmax()
+                self._note_winner(node.fn, node.body, index, index_at(int(winner)))
             elif gradient_of(self.grid.name, self.env) is None:
                 for array, spans in window_spans(self.grid, self.env, node, index):
                     bounds = ((self.reader.number(a).text, self.reader.number(b).text) for a, b in spans)
                     self.notes.append(f"sees {array}[{', '.join(a if a == b else f'{a} to {b}' for a, b in bounds)}]")
         return out
 
-    def _note_winner(self, body: Expr, index: Mapping[str, int], winner: Mapping[str, int]) -> None:
-        text = "largest at " + ", ".join(f"{k} = {i}" for k, i in winner.items())
+    def _note_winner(self, fn: str, body: Expr, index: Mapping[str, int], winner: Mapping[str, int]) -> None:
+        text = ("smallest" if fn == "min" else "largest") + " at " + ", ".join(f"{k} = {i}" for k, i in winner.items())
         match body:
             case Read(array=array, index=where) | Call(fn="pad", args=(Read(array=array, index=where), *_)) if any(
                 isinstance(i, Binary) for i in where
@@ -190,11 +195,11 @@ class _Terms:
         return _sum([Call("exp", (p,)) for p in parts])
 
     def choice(self, fn: str) -> Expr:
-        """Returns the values that a maximum is taken of; for argmax each with its place."""
-        shown, hidden = self.split(range(len(self.values)), self.values)
+        """Returns the values that a maximum or a minimum is taken of; for argmax each with its place."""
+        shown, hidden = self.split(range(len(self.values)), -self.values if fn == "min" else self.values)
         parts = [Call("at", (Number(i), self.body(i))) if fn == "argmax" else self.body(i) for i in shown]
         if hidden:
-            parts.append(self.rest(hidden, self.values[hidden].max()))
+            parts.append(self.rest(hidden, self.values[hidden].min() if fn == "min" else self.values[hidden].max()))
         return Call(fn, tuple(parts))
 
 

@@ -112,6 +112,8 @@ def textbook_form(node: Expr) -> Expr:
             return read
         case Reduce(fn="logsumexp", over=over, body=body):
             return Call("log", (Reduce("sum", over, Call("exp", (body,))),))
+        case Reduce(fn="norm", over=over, body=body):
+            return Call("sqrt", (Reduce("sum", over, Binary("**", body, Number(2))),))
         case Reduce(fn="mean", over=over, body=body):
             return Binary("*", Binary("/", one, Reduce("count", over, one)), Reduce("sum", over, body))
     return node

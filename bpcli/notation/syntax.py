@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar, dataclass_transform
 
 from bpcli.notation.functions import POINTWISE, REDUCTIONS
 
@@ -21,6 +22,9 @@ class NotationError(ValueError):
     def __init__(self, text: str, help: str = "") -> None:
         super().__init__(text)
         self.help = help or 'an equation is Eq(left, right, why): Eq("y[n,...]", "g * x[n,...]", "scaled")'
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,19 +41,40 @@ class Eq:
     detail: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True)
+def tree_node(cls: type[T]) -> type[T]:
+    """Makes a class a node of the tree: a frozen dataclass that computes its hash, that of all inside it, only once."""
+    made = dataclass(frozen=True)(cls)
+    of_fields = made.__hash__
+
+    def __hash__(self: T) -> int:
+        found = self.__dict__.get("_hash")
+        if found is None:
+            found = of_fields(self)
+            self.__dict__["_hash"] = found
+        return int(found)
+
+    def __getstate__(self: T) -> dict[str, object]:
+        return {k: v for k, v in self.__dict__.items() if k != "_hash"}  # it is another in every process
+
+    for method in (__hash__, __getstate__):
+        setattr(made, method.__name__, method)
+    return made
+
+
+@tree_node
 class Number:
     value: float | int
 
 
-@dataclass(frozen=True)
+@tree_node
 class Name:
     """A scalar, an index letter, or one of the constants `pi` and `inf`."""
 
     id: str
 
 
-@dataclass(frozen=True)
+@tree_node
 class Read:
     """One entry of an array: `array[index, ...]`."""
 
@@ -57,12 +82,12 @@ class Read:
     index: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@tree_node
 class Negate:
     operand: Expr
 
 
-@dataclass(frozen=True)
+@tree_node
 class Binary:
     """`op` is one of + - * / ** // %."""
 
@@ -71,7 +96,7 @@ class Binary:
     right: Expr
 
 
-@dataclass(frozen=True)
+@tree_node
 class Compare:
     """An Iverson bracket, 1 where it holds and 0 elsewhere; `op` is one of > < >= <= == !=."""
 
@@ -80,7 +105,7 @@ class Compare:
     right: Expr
 
 
-@dataclass(frozen=True)
+@tree_node
 class Call:
     """A function of values: those of `functions.POINTWISE`, and `pad` and `where`."""
 
@@ -88,7 +113,7 @@ class Call:
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@tree_node
 class Bind:
     """An index that ranges: `k`, or `k < K`."""
 
@@ -96,12 +121,12 @@ class Bind:
     size: Expr | None = None
 
 
-@dataclass(frozen=True)
+@tree_node
 class Dots:
     """The axes between, before they are spelled out in letters."""
 
 
-@dataclass(frozen=True)
+@tree_node
 class Reduce:
     """`fn` over `over` of `body`; `extra` holds percentile's rank; `count` has no body."""
 
@@ -232,7 +257,10 @@ def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
         letters = {a.id for a in over if isinstance(a, ast.Name)}
         if not any(isinstance(n, ast.Name) and n.id in letters for n in ast.walk(args[-1])):
             return None
-    return Reduce(fn, tuple(_bind(a) for a in over), _expr(args[-1]), extra)
+    found = Reduce(fn, tuple(_bind(a) for a in over), _expr(args[-1]), extra)
+    if len(set(found.letters)) != len(found.letters):
+        raise NotationError(f"{fn}({', '.join(map(ast.unparse, args))}): an index occurs twice")
+    return found
 
 
 def _expr(node: ast.expr) -> Expr:

@@ -19,13 +19,13 @@ class Text(Reader):
         "==": " = ", "!=": " ≠ ", ">": " > ", "<": " < ", ">=": " ≥ ", "<=": " ≤ ",
     }  # fmt: skip
     fences: ClassVar = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "floor": ("⌊", "⌋")}
-    operators: ClassVar = {"sum": "Σ", "prod": "Π", "max": "max", "argmax": "argmax"}
+    operators: ClassVar = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min", "argmax": "argmax"}
 
     def symbol(self, symbol: Symbol, index: Sequence[str]) -> Drawn:
         read = self.brackets(index)
         name = self.letters(symbol)
         if symbol.gradient:
-            whole = f"{self.signs['d']}L/{self.signs['d']}{name}{read}"
+            whole = f"{self.signs['d']}{self.of}/{self.signs['d']}{name}{read}"
             return Drawn(f"({whole})⁺") if symbol.new else Drawn(whole, Level.FACTOR)
         return Drawn(name + "⁺" * symbol.new + read, Level.POWER if symbol.square or symbol.new else Level.ATOM)
 
@@ -95,12 +95,12 @@ class Ascii(Text):
         "==": " = ", "!=": " != ", ">": " > ", "<": " < ", ">=": " >= ", "<=": " <= ",
     }  # fmt: skip
     fences: ClassVar = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "floor": ("floor(", ")")}
-    operators: ClassVar = {"sum": "sum", "prod": "prod", "max": "max", "argmax": "argmax"}
+    operators: ClassVar = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "argmax": "argmax"}
 
     def symbol(self, symbol: Symbol, index: Sequence[str]) -> Drawn:
         read = self.brackets(index)
         name = symbol.name + "_new" * symbol.new
-        return Drawn(f"dL/d{name}{read}", Level.FACTOR) if symbol.gradient else Drawn(name + read)
+        return Drawn(f"d{self.of}/d{name}{read}", Level.FACTOR) if symbol.gradient else Drawn(name + read)
 
     def numeral(self, text: str) -> str:
         return text

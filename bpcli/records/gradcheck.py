@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bpcli.records.training import Problem
 
-EXACT_WITNESSES = ("equations", "complex step")
+EXACT_WITNESSES = ("equations", "derived", "complex step")
 """Witnesses without a step size: where they agree with the kernel it is to rounding."""
 
 VERDICTS = ("ok", "dead", "noise", "kink", "jump", "not covered", "WRONG")
@@ -29,7 +29,7 @@ class TensorRow:
     index: tuple[int, ...]
     kernel: float  # what the kernel says there
     numeric: float  # what the witness says
-    witness: str  # equations, complex step, differences
+    witness: str  # equations, derived, complex step, differences
     point: str
     verdict: str
     gaps: Mapping[str, float] = field(default_factory=dict)  # by witness: the worst relative gap

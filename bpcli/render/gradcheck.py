@@ -23,8 +23,8 @@ LONG_NAME_COLUMNS = 110  # columns from which names of layers are longer
 WITNESSES = (*EXACT_WITNESSES, "differences")
 """Their gaps have a column each; in a narrow table the worse of the exact ones has one."""
 GAP_WORDS = (
-    "exact, to equations and complex steps; diffs, to differences",
-    "of the kernel to the equations, to complex steps through them, and to differences",
+    "exact, to equations, stated and derived, and complex steps; diffs, to differences",
+    "of the kernel to the equations as stated and as derived, to complex steps through them, and to differences",
 )
 WITNESS_WORDS = {
     "differences": "the central differences",

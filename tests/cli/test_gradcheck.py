@@ -96,7 +96,7 @@ def test_json_says_it_all(lab: Lab, net: str) -> None:
     row = next(r for r in report["tensors"] if r["tensor"] == "dense_1.dW" and r["scope"] == "layer")
     assert row["verdict"] == "ok"
     assert row["of"] == row["entries"] == 8
-    assert set(row["gaps"]) == {"equations", "complex step", "differences"}
+    assert set(row["gaps"]) == {"equations", "derived", "complex step", "differences"}
     assert max(row["gaps"]["equations"], row["gaps"]["complex step"]) < 1e-12
     assert {law["name"]: law["holds"] for law in report["laws"]} == dict.fromkeys(
         ("re-entrant", "linear", "batch", "permutation", "float32"), True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -30,10 +30,15 @@ class TestValues:
     def test_an_index_is_a_number_too(self) -> None:
         np.testing.assert_array_equal(value("10*i + (i == j)", "y[i<2,j<3]"), [[1, 0, 0], [10, 11, 10]])
 
-    @pytest.mark.parametrize("fn", sorted(set(POINTWISE) - {"min", "max", "xlogy", "log1pexp"}))
+    NOT_NUMPYS: ClassVar = {
+        "erf": np.vectorize(math.erf), "erfc": np.vectorize(math.erfc), "relu": lambda x: np.maximum(x, 0),
+        "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.logaddexp(0, x),
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("fn", sorted(set(POINTWISE) - {"min", "max", "xlogy", "log1pexp", "clip"}))
     def test_functions_are_numpys(self, fn: str) -> None:
         x = np.array([0.1, 0.7, 2.5])
-        direct = [getattr(math, fn)(v) for v in x] if fn in ("erf", "erfc") else getattr(np, fn)(x)
+        direct = (self.NOT_NUMPYS[fn] if fn in self.NOT_NUMPYS else getattr(np, fn))(x)
         np.testing.assert_allclose(value(f"{fn}(x[i])", "y[i]", x=x), direct, rtol=1e-15)
 
     def test_functions_of_two_and_stable_ones(self) -> None:
@@ -41,14 +46,19 @@ class TestValues:
         np.testing.assert_array_equal(value("min(a[i], b[i])", "y[i]", a=a, b=b), [0, 0.5, 3])
         np.testing.assert_array_equal(value("max(a[i], b[i])", "y[i]", a=a, b=b), [0, 2, 3])
         np.testing.assert_allclose(value("xlogy(a[i], b[i])", "y[i]", a=a, b=b), [0, 2 * np.log(0.5), 3 * np.log(3)])
+        bounds = np.array([-2.0, -1, 0.5, 1, 3])
+        np.testing.assert_array_equal(value("clip(e[i], -1, 1)", "y[i]", e=bounds), np.clip(bounds, -1, 1))
         x = np.array([-800.0, -1, 0, 1, 800])
+        np.testing.assert_allclose(value("sigmoid(x[i])", "y[i]", x=x), [0, 1 / (1 + np.e), 0.5, np.e / (1 + np.e), 1],
+                                   atol=1e-300)  # fmt: skip
         np.testing.assert_allclose(value("log1pexp(x[i])", "y[i]", x=x), np.logaddexp(0, x), rtol=1e-15)
 
     @pytest.mark.parametrize("fn", sorted(set(REDUCTIONS) - {"percentile", "logsumexp"}))
     def test_reductions_are_numpys_over_axes_in_any_order(self, fn: str) -> None:
         x = RNG.normal(size=(2, 3, 4))
         found = value(f"{fn}(k, i, x[i,j,k])", "y[j]", x=x)
-        np.testing.assert_allclose(found, getattr(np, fn)(x.transpose(1, 2, 0).reshape(3, -1), axis=1), rtol=1e-14)
+        direct = np.linalg.norm if fn == "norm" else getattr(np, fn)
+        np.testing.assert_allclose(found, direct(x.transpose(1, 2, 0).reshape(3, -1), axis=1), rtol=1e-14)
 
     def test_logsumexp_and_percentile(self) -> None:
         x = np.array([[800.0, 800, -np.inf], [-800, -900, -800]])
@@ -105,7 +115,15 @@ class TestNames:
         fails("z is not known", ("y[n]", "z[n]"), y=np.zeros(2))
         fails("z is not known", ("y[n<2]", "z"))
         fails("x is an index and an array", ("y[x<2]", "x[x]"), x=[1.0, 2])
-        fails("index n is on the left and reduced on the right", ("y[n]", "sum(n, x[n])"), x=[1.0])
+
+    def test_a_letter_that_a_reduction_runs_over_is_its_own(self) -> None:
+        x = RNG.normal(size=(3, 4))
+        share = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(value("exp(x[n,k]) / sum(k, exp(x[n,k]))", "y[n,k]", x=x), share, rtol=1e-14)
+        np.testing.assert_allclose(value("sum(n, x[n,k] + sum(n, x[n,k]))", "y[k]", x=x), 4 * x.sum(axis=0))
+        np.testing.assert_allclose(value("x[n,k] - sum(k, n, x[n,k] / count(k))", "y[n,k]", x=x), x - x.sum() / 4)
+        assert value("sum(i<3, 1) + 10 * sum(i<2, 1)") == 23
+        assert value("sum(k, a[k]) + prod(k, b[k] + 1)", a=[1.0, 2, 3], b=[1.0, 1]) == 10
 
 
 class TestEllipsis:

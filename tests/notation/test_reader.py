@@ -239,7 +239,7 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> str:
     if depth == 0:
         return draw(st.sampled_from(["a", "beta", "m_new", "dy", "var", "2", "0.5", "1e-9", "x[n]", "dy[n, t[n] + 1]"]))
     sub = expressions(depth - 1)
-    one = st.sampled_from(sorted(POINTWISE.keys() - {"min", "max", "xlogy"}))
+    one = st.sampled_from(sorted(POINTWISE.keys() - {"min", "max", "xlogy", "clip"}))
     two = st.sampled_from(["min", "max", "xlogy"])
     over = st.sampled_from(sorted(REDUCTIONS.keys() - {"percentile"}))
     return draw(
@@ -252,6 +252,7 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> str:
             st.tuples(one, sub).map(lambda p: f"{p[0]}({p[1]})"),
             st.tuples(two, sub, sub).map(lambda p: f"{p[0]}({p[1]}, {p[2]})"),
             st.tuples(sub, sub, sub).map(lambda p: f"where({p[0]} > 0, {p[1]}, {p[2]})"),
+            st.tuples(sub, sub, sub).map(lambda p: f"clip({', '.join(p)})"),
             st.tuples(over, sub).map(lambda p: f"{p[0]}(k<3, {p[1]})"),
             sub.map(lambda e: f"percentile(s, 10, {e})"),
             st.just("count(n, ..., e<C)"),

@@ -13,8 +13,8 @@ from bpcli.render.gradcheck import gradcheck_report, part_table
 
 ROW = TensorRow(
     "layer", "dense_1.dW", 12, 12, 3e-16, (1, 2), 0.123456789, 0.123456788, "equations", "random", "ok",
-    {"equations": 3e-16, "complex step": 2e-16, "differences": 1e-9}, "",
-    {"equations": 1e-12, "complex step": 1e-11, "differences": 1e-7},
+    {"equations": 3e-16, "derived": 1e-16, "complex step": 2e-16, "differences": 1e-9}, "",
+    {"equations": 1e-12, "derived": 1e-12, "complex step": 1e-11, "differences": 1e-7},
 )  # fmt: skip
 LOSS = replace(ROW, scope="loss", tensor="loss.dx", gaps={"equations": 0.0}, bars={"equations": 1e-12}, index=())
 LAWS = LayerLaws("dense_1", (1, 7, 32), {"training": 2e-16, "evaluation": 0.0}, {}, 3e-8, True, True, None)
@@ -35,7 +35,7 @@ def test_a_row_a_tensor_under_what_was_checked(capsys: pytest.CaptureFixture[str
         "iris: 1,234 parameters, weights random",
         "3 rows, of iris.csv; float64; seed 7",
         "points: random, trained",
-        "gap/bar: exact, to equations and complex steps; diffs, to differences",
+        "gap/bar: exact, to equations, stated and derived, and complex steps; diffs, to differences",
         "",
         "tensor                    exact      diffs  at     kernel  verdict",
         "──────────────────────────────────────────────────────────────────",
@@ -57,11 +57,12 @@ def test_a_wide_table_has_a_column_for_each_witness(
     some = replace(ROW, entries=36, of=12_000, tensor="a_layer_with_a_very_long_name_1.dW")
     few = replace(ROW, entries=4, of=20_000, note="along a direction")
     lines = shown(replace(REPORT, tensors=(ROW, some, few)), capsys)
-    assert lines[3] == "gap/bar: of the kernel to the equations, to complex steps through them, and to differences"
+    words = "of the kernel to the equations as stated and as derived, to complex steps through them, and to differences"
+    assert lines[3] == f"gap/bar: {words}"
     table = [line.split() for line in lines[5:11]]
-    assert table[0] == ["tensor", "seen", "equations", "complex", "step", "differences", "at", "kernel", "witness",
-                        "verdict"]  # fmt: skip
-    gaps = ["3e-16/1e-12", "2e-16/1e-11", "1e-9/1e-7"]
+    assert table[0] == ["tensor", "seen", "equations", "derived", "complex", "step", "differences", "at", "kernel",
+                        "witness", "verdict"]  # fmt: skip
+    gaps = ["3e-16/1e-12", "1e-16/1e-12", "2e-16/1e-11", "1e-9/1e-7"]
     assert table[3] == ["dense_1.dW", "12", *gaps, "[1,2]", "0.123457", "0.123457", "ok"]
     assert table[4][:2] == ["a_layer_with_a_very_l...", "0.003"]
     assert table[5] == ["dense_1.dW", "0.0002", *gaps, "0.123457", "0.123457", "ok"], "a direction has no index"

@@ -20,7 +20,7 @@ from bpcli.studies.run.atomic import atomic_files, atomic_text, encoded
 def write_derivation(d: Derivation, form: str, out: Path | None, width: int | None, ascii: bool) -> None:
     """Draws a derivation on stdout, or into a file. Raises Failure where the file cannot be written."""
     if form == "text":
-        _text(d, out, width, ascii)
+        write_text(lambda columns: Terminal(d, columns, ascii).draw(), out, width)
         return
     text = renderers()[form](d)
     if out is not None:
@@ -59,7 +59,8 @@ def golden_report(report: Golden) -> Iterator[RenderableType]:
         yield text_line(f"differs from {report.file}, first at {d.name}: {d.text}", "bold red")
 
 
-def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> None:
+def write_text(draw: Callable[[int], Iterator[RenderableType]], out: Path | None, width: int | None) -> None:
+    """Draws what suits so many columns on stdout, or into a file. Raises Failure where the file cannot be written."""
     screen = console(sys.stdout)
     columns = width or screen.width
     if out is None:
@@ -68,7 +69,7 @@ def _text(d: Derivation, out: Path | None, width: int | None, ascii: bool) -> No
     else:
         target = Console(width=columns, markup=False, highlight=False, emoji=False, no_color=True, color_system=None)
     with target.capture() as captured:
-        for item in Terminal(d, columns, ascii).draw():
+        for item in draw(columns):
             target.print(item)
     text = "\n".join(line.rstrip() for line in captured.get().split("\n"))
     if out is None:

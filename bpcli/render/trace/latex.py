@@ -1,7 +1,7 @@
 r"""A derivation as a LaTeX document that stands alone: article, amsmath, and nothing that a small TeX lacks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace import blocks
@@ -60,8 +60,13 @@ _SIGNS = {
 
 def latex(source: Derivation | Worksheet) -> str:
     """Returns the LaTeX document of a derivation or a worksheet, with a newline at its end."""
-    head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title(source))}\par}}\bigskip" + "\n"
-    body = "\n\n".join(b for b in map(_block, document(source)) if b)
+    return latex_page(title(source), document(source))
+
+
+def latex_page(title: str, content: Iterable[blocks.PageBlock]) -> str:
+    """Returns blocks under a title as a LaTeX document, with a newline at its end."""
+    head = "\\begin{document}\n" + rf"{{\LARGE\bfseries {_plain(title)}\par}}\bigskip" + "\n"
+    body = "\n\n".join(b for b in map(_block, content) if b)
     return f"{_PREAMBLE}{head}\n{body}\n\n\\end{{document}}\n"
 
 

@@ -5,6 +5,7 @@ underscores for emphasis. So no formula here has either, nor a `<` that could op
 """
 
 import re
+from collections.abc import Iterable
 
 from bpcli.records.trace import Derivation, Worksheet
 from bpcli.render.trace import blocks
@@ -23,7 +24,12 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 def markdown(source: Derivation | Worksheet) -> str:
     """Returns the Markdown page of a derivation or a worksheet, with a newline at its end."""
-    found = [f"# {_plain(title(source))}", *(_block(b) for b in document(source))]
+    return markdown_page(title(source), document(source))
+
+
+def markdown_page(title: str, content: Iterable[blocks.PageBlock]) -> str:
+    """Returns blocks under a title as a Markdown page, with a newline at its end."""
+    found = [f"# {_plain(title)}", *map(_block, content)]
     return "\n\n".join(b for b in found if b) + "\n"
 
 

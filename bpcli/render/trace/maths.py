@@ -24,8 +24,8 @@ _BREAK = re.compile(r"\\(?:left|begin)\b|\\(?:right|end)\b|[{}]| [+-] ")
 class Display(Latex):
     """LaTeX whose long sums go on in the next line."""
 
-    def __init__(self, known: Collection[str] = (), digits: int | None = None) -> None:
-        super().__init__(known, digits)
+    def __init__(self, known: Collection[str] = (), digits: int | None = None, of: str = "L") -> None:
+        super().__init__(known, digits, of)
         self._summing = False  # inside a sum that is broken as a whole
 
     def draw(self, node: Expr) -> Drawn:

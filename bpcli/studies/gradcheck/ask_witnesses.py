@@ -45,7 +45,10 @@ def ask_witnesses(gradient: CheckedGradient, effort: Effort, rng: np.random.Gene
     floor = SUM_RTOL * max_abs(a) + 64 * EPS * max(gradient.reach, max_abs(a)) + gradient.rounding
     judged = np.zeros(a.shape, bool)
     if gradient.equations is not None:
-        _against_equations(found, gradient.equations, floor)
+        _against_equations(found, "equations", gradient.equations, floor)
+        judged[...] = True
+    if gradient.derived is not None:
+        _against_equations(found, "derived", gradient.derived, floor)
         judged[...] = True
     if gradient.complex_value is not None:
         chosen = effort.indices(a.shape, effort.complex_steps, rng) if effort.complex_steps else ()
@@ -87,10 +90,10 @@ def _is_beyond_numbers(found: Evidence, infinite: Array) -> bool:
     return True
 
 
-def _against_equations(found: Evidence, n: Array, floor: float) -> None:
-    """Compares every entry with the equations, chunk by chunk: a tensor may have millions."""
+def _against_equations(found: Evidence, witness: str, n: Array, floor: float) -> None:
+    """Compares every entry with equations, chunk by chunk: a tensor may have millions."""
     a, b = found.gradient.kernel.ravel(), n.ravel()
-    found.numbers = n
+    found.numbers = n if found.numbers is None else found.numbers
     worst, at, wrong, bar = -1.0, 0, False, 0.0
     for start in range(0, a.size, CHUNK_ENTRIES):
         ours, theirs = a[start : start + CHUNK_ENTRIES], b[start : start + CHUNK_ENTRIES]
@@ -106,8 +109,8 @@ def _against_equations(found: Evidence, n: Array, floor: float) -> None:
         if relative[k] > worst:
             worst, at = float(relative[k]), start + k
     index = tuple(int(i) for i in np.unravel_index(at, n.shape))
-    found.keep_gap("equations", worst, bar)
-    found.keep_worst("equations", "WRONG" if wrong else "ok", index, float(n[index]), worst)
+    found.keep_gap(witness, worst, bar)
+    found.keep_worst(witness, "WRONG" if wrong else "ok", index, float(n[index]), worst)
 
 
 def _against_steps(found: Evidence, indices: Sequence[EntryIndex], floor: float) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from bpcli.engine.network import BoundLayer, Chain, Network
 from bpcli.family import Layer
 from bpcli.family.plan import Array
+from bpcli.notation.derive.backward import derived_gradients, most_cells
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import ForwardEquations, has_equations
@@ -166,6 +167,16 @@ class LayerPoint:
             return {}
         return layer_program(self.bound, self.train).run(equation_views(self.bound))
 
+    @cached_property
+    def derived(self) -> Mapping[str, Array]:
+        """Returns the layer's own gradients by equations derived from its forward ones; nothing where it has none, or
+        where they are far more work than the equations that its author states."""
+        if not self.equations or self.bound.inside:
+            return {}
+        program = layer_program(self.bound, self.train)
+        by = {"x": self.bound.frame.x.shape} | {p: getattr(self.bound.frame, p).shape for p in self.bound.plan.params}
+        return derived_gradients(program, equation_views(self.bound), "y", by, most_cells(program))
+
     def forward_mismatch(self) -> ForwardMismatch | None:
         """Returns what the kernel's forward pass computes otherwise than the equations, first of all its output."""
         reach = max(max_abs(self.kernel["y"]), max_abs(self.bound.frame.x), 1.0)
@@ -208,6 +219,7 @@ class LayerPoint:
                 partial(complex_value, label) if forward_equations else None, reach, partial(self.moved, label),
                 TO_FLOAT64 * scale, always_zero=label == "x" and bool(tokens_of(self.bound)),
                 differences=self.name != TIES or not self.all_stated, outputs=self._outputs(name, label in own),
+                derived=self.derived.get(f"d{name}") if label in own else None,
             )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The loss on the network's outputs alone, and each penalty on weights alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from bpcli.engine.objective import Batch, Objective
 from bpcli.family import Array, Regularizer
 from bpcli.family.part import equations_of
 from bpcli.notation import compile_equations
+from bpcli.notation.derive.backward import derived_gradients, most_cells
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import loss_program
@@ -115,7 +117,15 @@ class LossPoint:
             "loss", "loss.dx", self.name, f.x, dx, self.value, self.equations.get("dx"), complex_value,
             max(max_abs(dx), share), self._moved,
             TO_FLOAT64 * self.rounding.get("dx", 0.0), differences=self.name != TIES or not self.equations,
+            derived=self.derived.get("dx"),
         )  # fmt: skip
+
+    @cached_property
+    def derived(self) -> Mapping[str, Array]:
+        """Returns the gradient by equations derived from those of the loss; nothing where none are stated."""
+        if not self.equations:
+            return {}
+        return derived_gradients(self.program, self.env, "L", {"x": self.frame.x.shape}, most_cells(self.program))
 
 
 class PenaltyPoint:
@@ -153,9 +163,11 @@ class PenaltyPoint:
         dw, env, stated = self.kernel["dw"], self.env, bool(self.equations)
         complex_value = (lambda z: self.program.run({**env, "w": z}, {"penalty"})["penalty"]) if stated else None
         reach = max(max_abs(self.before), max_abs(dw))
+        derived = derived_gradients(self.program, env, "penalty", {"w": self.w.shape}) if stated else {}
         return CheckedGradient(
-            "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"), complex_value, reach
-        )
+            "penalty", self.tensor, self.name, self.w, dw, self.value, self.equations.get("dw"), complex_value, reach,
+            derived=derived.get("dw"),
+        )  # fmt: skip
 
 
 def penalties(objective: Objective, seed: int) -> Iterator[PenaltyPoint]:

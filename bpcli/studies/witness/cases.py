@@ -1,4 +1,4 @@
-"""The laws of parts: for every sample of every part, kernel = equations = complex step = central differences.
+"""The laws of parts: for every sample of every part, kernel = equations = derived = complex step = central differences.
 
 Each family says once what must hold; a new part is proven the moment it is declared. A case computes its numerical
 derivatives once (they look at the forward pass only), so that any number of wrong backwards can be held against them.
@@ -17,6 +17,7 @@ from bpcli.family import Clipper, Constraint, FullBatchOptimizer, GradientOptimi
 from bpcli.family.part import equations_of
 from bpcli.family.plan import Array, Frame, Sample, empty
 from bpcli.notation import Program, compile_equations
+from bpcli.notation.derive.backward import derived_gradients
 from bpcli.numeric.vectors import EPS
 from bpcli.records.training import Gap
 from bpcli.studies.witness.step_cases import ConstraintCase, FullBatchCase, ScheduleCase, StepCase
@@ -121,6 +122,16 @@ class LayerCase:
         return layer_program(self.bound, self.train).run(equation_env(self.bound))
 
     @cached_property
+    def derived(self) -> dict[str, Array]:
+        """Every gradient, from equations derived from the forward ones; nothing of a container, whose chains are no
+        equations."""
+        self.kernel()
+        if self.bound.inside or not self.equations:
+            return {}
+        by = {name: a.shape for name, a in self.tensors.items()}
+        return derived_gradients(layer_program(self.bound, self.train), equation_env(self.bound), "y", by)
+
+    @cached_property
     def complex_steps(self) -> dict[str, Array]:
         """Every gradient by complex steps through the forward equations; of a container's branch, only what it adds."""
         self.kernel()
@@ -157,6 +168,9 @@ class LayerCase:
                 near = SUM_RTOL * max_abs(value) + 64 * EPS * floor
                 found.append(compare(name, ("kernel", kernel[name]), ("equations", value), near))
         for name, value in gradients.items():
+            if name in self.derived:
+                near = SUM_RTOL * max_abs(value) + 64 * EPS * largest
+                found.append(compare(name, ("kernel", value), ("derived", self.derived[name]), near))
             if not self.bound.inside and self.equations:
                 step = self.complex_steps[name]
                 allowed = CASE_RTOL * np.maximum(np.abs(value), np.abs(step)) + SUM_RTOL * max_abs(step)
@@ -222,6 +236,10 @@ class LossCase:
         return self.program().run(self.env)
 
     @cached_property
+    def derived(self) -> Array:
+        return derived_gradients(self.program(), self.env, "L", {"x": self.frame.x.shape})["dx"]
+
+    @cached_property
     def complex_steps(self) -> Array:
         return complex_step(self.program(), self.env, "x", "L", np.asarray(1.0))
 
@@ -246,6 +264,7 @@ class LossCase:
         return [
             compare("L", ("kernel", kernel["L"]), ("equations", value), loss_allowed),
             compare("dx", ("kernel", dx), ("equations", self.equations["dx"]), near),
+            compare("dx", ("kernel", dx), ("derived", self.derived), near),
             compare("dx", ("kernel", dx), ("complex step", self.complex_steps), CASE_RTOL * np.abs(dx) + near, tie),
             compare("dx", ("kernel", dx), ("differences", d.value), far, tie),
         ]
@@ -280,6 +299,10 @@ class PenaltyCase:
         return self.program().run(self.env)
 
     @cached_property
+    def derived(self) -> Array:
+        return derived_gradients(self.program(), self.env, "penalty", {"w": self.w.shape})["dw"]
+
+    @cached_property
     def complex_steps(self) -> Array:
         return complex_step(self.program(), self.env, "w", "penalty", np.asarray(1.0))
 
@@ -296,6 +319,7 @@ class PenaltyCase:
         return [
             compare("penalty", ("kernel", kernel["penalty"]), ("equations", value), SUM_RTOL * max_abs(value)),
             compare("dw", ("kernel", dw), ("equations", self.equations["dw"]), floor),
+            compare("dw", ("kernel", dw), ("derived", self.derived), floor),
             compare("dw", ("kernel", dw), ("complex step", self.complex_steps), CASE_RTOL * np.abs(dw) + floor, tie),
             compare("dw", ("kernel", dw), ("differences", d.value), allowed, tie),
         ]

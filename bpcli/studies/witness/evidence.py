@@ -48,8 +48,9 @@ class CheckedGradient:
 
     `at` is the tensor itself; `value` returns the objective, through the kernels, and the sum of the sizes of what it
     adds up; `complex_value` the objective by the equations, at another tensor that may be complex. `equations` is the
-    gradient by the equations. `reach` is the largest number that may have cancelled. `moved` moves all that it comes
-    from by chance, and gives the kernel's gradient there; `outputs` is what lies between it and the objective.
+    gradient by the equations, `derived` that by equations derived from the forward ones. `reach` is the largest number
+    that may have cancelled. `moved` moves all that it comes from by chance, and gives the kernel's gradient there;
+    `outputs` is what lies between it and the objective.
     """
 
     scope: str
@@ -66,12 +67,13 @@ class CheckedGradient:
     always_zero: bool = False  # whether it is 0 by its nature: whole numbers that stand for things have no slope
     differences: bool = True  # whether the kernel is held against them; where every entry is a tie they say nothing
     outputs: Outputs | None = None
+    derived: Array | None = None
     mistakes_only: bool = False  # whether it is all the same why a number that agrees is not well known
 
     @property
     def exact(self) -> bool:
         """Whether a witness without a step size judges it."""
-        return self.equations is not None or self.complex_value is not None
+        return self.equations is not None or self.derived is not None or self.complex_value is not None
 
 
 @dataclass(eq=False)

@@ -26,7 +26,7 @@ from bpcli.parts.activations import (
     Softsign,
     Tanh,
 )
-from wrong_kernels.catalogue import EQUATIONS, wrong
+from wrong_kernels.catalogue import BOTH_EQUATIONS, wrong
 
 Slope = Callable[[Any, Frame], Any]
 CUBE = 0.044715  # in gelu's approximation by tanh
@@ -105,7 +105,7 @@ for what, part, slope, cause in IN_A_NETWORK:
 for what, part, slope in SLOPES:
     wrong(part, name=what)(backward(slope))
 for what, part, slope in AT_KINKS:
-    wrong(part, seen_by=EQUATIONS, name=what)(backward(slope))
+    wrong(part, seen_by=BOTH_EQUATIONS, name=what)(backward(slope))
 
 
 @wrong(Relu, "relu", "relu_1.dx", "error dy", "linear")
@@ -113,7 +113,7 @@ def relu_gate_from_the_gradient(self: Relu, f: Frame, train: bool) -> None:
     f.dx[...] = f.dy * (f.dy > 0)
 
 
-@wrong(Relu, "relu", "relu_1.dx", "both sides are equal", seen_by=EQUATIONS)
+@wrong(Relu, "relu", "relu_1.dx", "both sides are equal", seen_by=BOTH_EQUATIONS)
 def relu_open_at_zero(self: Relu, f: Frame, train: bool) -> None:
     f.dx[...] = f.dy * (f.x >= 0)
 

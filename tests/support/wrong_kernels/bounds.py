@@ -24,7 +24,7 @@ from bpcli.parts.schedules import (
     Step,
     Warmup,
 )
-from wrong_kernels.catalogue import EQUATIONS, wrong
+from wrong_kernels.catalogue import BOTH_EQUATIONS, wrong
 
 
 def scaled(f: Frame, bound: float) -> float:
@@ -200,7 +200,7 @@ def l1_of_size(self: L1, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * np.abs(w)
 
 
-@wrong(L1, method="add_grad", seen_by=EQUATIONS)
+@wrong(L1, method="add_grad", seen_by=BOTH_EQUATIONS)
 def l1_up_at_zero(self: L1, w: Array, g: Array, scratch: Array) -> None:
     g += self.strength * np.where(w >= 0, 1, -1)
 

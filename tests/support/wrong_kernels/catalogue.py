@@ -20,10 +20,12 @@ from bpcli.family.part import Part
 from bpcli.family.plan import Frame
 
 Method = Callable[..., Any]
-WITNESSES = frozenset({"equations", "complex step", "differences"})
+WITNESSES = frozenset({"equations", "derived", "complex step", "differences"})
 EQUATIONS = frozenset({"equations"})
-"""The only witness of what a derivative does not show: which slope a kink has, a forward pass that is wrong alike."""
-NO_DIFFERENCES = frozenset({"equations", "complex step"})
+"""The only witness of what a derivative does not show: a forward pass that is wrong alike, a step."""
+BOTH_EQUATIONS = frozenset({"equations", "derived"})
+"""The witnesses of which slope a kink has."""
+NO_DIFFERENCES = frozenset({"equations", "derived", "complex step"})
 NOBODY: frozenset[str] = frozenset()
 """Of what one pass does not show: the laws of the algebra must see it."""
 

@@ -26,7 +26,7 @@ from bpcli.parts.losses import (
     SquaredHinge,
 )
 from wrong_kernels.activations import logistic
-from wrong_kernels.catalogue import EQUATIONS, NOBODY, dx, wrong
+from wrong_kernels.catalogue import BOTH_EQUATIONS, EQUATIONS, NOBODY, dx, wrong
 
 Formula = Callable[[Any, Frame], Array]
 
@@ -195,7 +195,7 @@ for what, loss, mistake, *net in MISTAKES:
     found = (net[0], "loss.dx", net[1]) if net else ()
     wrong(loss, *found, name=what)(dx(mistake))
 for what, leaf, mistake in TIES:
-    wrong(leaf, seen_by=EQUATIONS, name=what)(dx(mistake))
+    wrong(leaf, seen_by=BOTH_EQUATIONS, name=what)(dx(mistake))
 
 
 @wrong(SoftmaxCrossEntropy, "softmax ce", "loss.dx", "p is cut off below at 0.01", seen_by=NOBODY)

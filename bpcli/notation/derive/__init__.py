@@ -1,0 +1,1 @@
+"""Backward equations derived from forward ones, symbolically and step by step."""

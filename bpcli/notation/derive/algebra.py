@@ -1,0 +1,408 @@
+"""Products and sums of the notation's expressions, simplified: the little algebra that a derivation needs.
+
+An expression is taken apart into a sum of products, each a coefficient times powers of what is not taken apart further;
+equal powers are added, terms that cancel go, factors that a sum does not run over stand before it. What two
+expressions have in common is told by `key`, which does not look at the order of terms and factors or at the names of
+indices that are summed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+
+from bpcli.notation.derive.trees import names
+from bpcli.notation.syntax import (
+    Binary,
+    Bind,
+    Call,
+    Compare,
+    Dots,
+    Expr,
+    Name,
+    Negate,
+    Number,
+    Read,
+    Reduce,
+    changed,
+)  # fmt: skip
+
+ZERO, ONE, TWO = Number(0), Number(1), Number(2)
+Coefficient = int | float | Fraction
+Power = int | float
+
+
+@dataclass(frozen=True)
+class Product:
+    """A coefficient times powers: (base, exponent), no exponent being 0."""
+
+    coefficient: Coefficient
+    powers: tuple[tuple[Expr, Power], ...] = ()
+
+    def times(self, other: Product) -> Product:
+        """Returns the product of both, equal bases together."""
+        powers: dict[str, tuple[Expr, Power]] = {}
+        for base, exponent in (*self.powers, *other.powers):
+            base, exponent = _plain_root(base, exponent)
+            name = key(base)
+            before = powers.get(name)
+            powers[name] = (base, exponent + (before[1] if before else 0))
+        kept = _as_tanh(tuple(_plain_root(b, e) for b, e in powers.values() if e != 0))
+        coefficient = _reduced(self.coefficient * other.coefficient)
+        return Product(coefficient, kept) if coefficient != 0 else Product(0)
+
+    def to(self, exponent: int) -> Product:
+        """Returns the product to a whole power."""
+        c = self.coefficient
+        power = Fraction(c) ** exponent if isinstance(c, int | Fraction) else float(c) ** exponent
+        return Product(_reduced(power), tuple((b, e * exponent) for b, e in self.powers))
+
+    @property
+    def name(self) -> str:
+        """What tells products apart that differ by more than their coefficient."""
+        return "*".join(sorted(f"{key(b)}^{float(e)!r}" for b, e in self.powers))
+
+    def without(self, taken: Iterable[tuple[Expr, Power]]) -> Product:
+        """Returns the product divided by these powers."""
+        return self.times(Product(1, tuple((b, -e) for b, e in taken)))
+
+
+def _plain_root(base: Expr, exponent: Power) -> tuple[Expr, Power]:
+    """Returns a for sqrt(a)**2."""
+    if isinstance(base, Call) and base.fn == "sqrt" and exponent % 2 == 0 and exponent != 0:
+        return base.args[0], exponent // 2
+    return base, exponent
+
+
+def _as_tanh(powers: tuple[tuple[Expr, Power], ...]) -> tuple[tuple[Expr, Power], ...]:
+    """Returns powers with tanh u for sinh u / cosh u, which does not overflow."""
+    for base, exponent in powers:
+        below = (Call("cosh", base.args), -exponent) if isinstance(base, Call) and base.fn == "sinh" else None
+        if below in powers and exponent > 0:
+            return tuple((Call("tanh", b.args), e) if b == base and isinstance(b, Call) else (b, e)
+                         for b, e in powers if (b, e) != below)  # fmt: skip
+    return powers
+
+
+def _reduced(value: Coefficient) -> Coefficient:
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+# apart
+
+
+@lru_cache(maxsize=1 << 14)
+def as_product(node: Expr) -> Product:
+    """Returns an expression as a product; a sum is one power of it."""
+    match node:
+        case Number(value=value):
+            return Product(value)
+        case Negate(operand=operand):
+            return as_product(operand).times(Product(-1))
+        case Binary(op="*", left=left, right=right):
+            return as_product(left).times(as_product(right))
+        case Binary(op="/", left=left, right=right):
+            under = as_product(right)
+            if under.coefficient != 0:
+                return as_product(left).times(under.to(-1))
+        case Binary(op="**", left=left, right=Number(value=value)) if float(value).is_integer() and abs(value) < 1000:
+            inner = as_product(left)
+            if inner.coefficient != 0 or value > 0:
+                return inner.to(int(value))
+    return Product(1, ((node, 1),))
+
+
+def terms(node: Expr) -> list[Product]:
+    """Returns an expression as a sum of products."""
+    match node:
+        case Binary(op="+", left=left, right=right):
+            return terms(left) + terms(right)
+        case Binary(op="-", left=left, right=right):
+            return terms(left) + [t.times(Product(-1)) for t in terms(right)]
+        case Negate(operand=operand):
+            return [t.times(Product(-1)) for t in terms(operand)]
+    return [as_product(node)]
+
+
+# together
+
+
+def multiply(*factors: Expr) -> Expr:
+    """Returns the product of expressions."""
+    found = Product(1)
+    for factor in factors:
+        found = found.times(as_product(factor))
+    return as_expression(found)
+
+
+def quotient(left: Expr, right: Expr) -> Expr:
+    """Returns a quotient."""
+    return multiply(left, Binary("/", ONE, right))
+
+
+def negate(node: Expr) -> Expr:
+    """Returns -a."""
+    return multiply(Number(-1), node)
+
+
+def as_expression(p: Product) -> Expr:
+    """Returns a product as an expression: numbers and names first, sums over an index last, what is divided by
+    below."""
+    c = p.coefficient
+    sign, c = (-1, -c) if c < 0 else (1, c)
+    over_c, under_c = (c.numerator, c.denominator) if isinstance(c, Fraction) else (c, 1)
+    above = [_power(b, e) for b, e in p.powers if e > 0]
+    below = [_power(b, -e) for b, e in p.powers if e < 0]
+    above.sort(key=_place)
+    if over_c != 1 or not above:
+        above.insert(0, Number(over_c))
+    if under_c != 1:
+        below.insert(0, Number(under_c))
+    node = _chain(above)
+    if below:
+        node = Binary("/", node, _chain(below))
+    return node if sign > 0 else Number(-node.value) if isinstance(node, Number) else Negate(node)
+
+
+def _place(factor: Expr) -> int:
+    """Returns where a factor stands: what takes in all that follows it goes last."""
+    match factor:
+        case Binary(op="+" | "-"):
+            return 1
+        case Call(fn="where"):
+            return 2
+        case Reduce(fn=fn) if fn != "count":
+            return 3
+    return 0
+
+
+def _power(base: Expr, exponent: Power) -> Expr:
+    return base if exponent == 1 else Binary("**", base, Number(exponent))
+
+
+def _chain(factors: Sequence[Expr]) -> Expr:
+    node = factors[0]
+    for factor in factors[1:]:
+        node = Binary("*", node, factor)
+    return node
+
+
+def add(*summands: Expr) -> Expr:
+    """Returns the sum of expressions: like terms together, what all have in common before it."""
+    return sum_of_products([t for s in summands for t in terms(s)])
+
+
+def sum_of_products(products: Iterable[Product]) -> Expr:
+    """Returns the sum of products."""
+    found = _cases_together(_like_together(products))
+    if not found:
+        return ZERO
+    if len(found) == 1:
+        return as_expression(found[0])
+    common = _common(found)
+    if common:
+        inner = sum_of_products(p.without(common) for p in found)
+        return as_expression(Product(1, common).times(as_product(inner)))
+    first = next((i for i, p in enumerate(found) if p.coefficient > 0), 0)
+    found.insert(0, found.pop(first))
+    node = as_expression(found[0])
+    for p in found[1:]:
+        if p.coefficient < 0:
+            node = Binary("-", node, as_expression(replace(p, coefficient=-p.coefficient)))
+        else:
+            node = Binary("+", node, as_expression(p))
+    return node
+
+
+def _like_together(products: Iterable[Product]) -> list[Product]:
+    like: dict[str, Product] = {}
+    for p in products:
+        before = like.get(p.name)
+        like[p.name] = (
+            p if before is None else replace(before, coefficient=_reduced(before.coefficient + p.coefficient))
+        )
+    return [p for p in like.values() if p.coefficient != 0]
+
+
+def _common(products: Sequence[Product]) -> tuple[tuple[Expr, Power], ...]:
+    """Returns the powers that stand in every one of several products."""
+    found = []
+    for base, exponent in products[0].powers:
+        others = [{key(b): e for b, e in p.powers}.get(key(base), 0) for p in products[1:]]
+        if all(e * exponent > 0 for e in others):
+            least = min((exponent, *others), key=abs)
+            found.append((base, least))
+    return tuple(found)
+
+
+def _cases_together(products: list[Product]) -> list[Product]:
+    """Returns the sum with `where` of one condition in one: what holds there, and what holds elsewhere."""
+    found: dict[str, tuple[Expr, list[Expr], list[Expr]]] = {}
+    out: list[Product | str] = []
+    for p in products:
+        match p.powers:
+            case ((Call(fn="where", args=(condition, then, other)), 1),):
+                name = key(condition)
+                if name not in found:
+                    found[name] = (condition, [], [])
+                    out.append(name)
+                factor = _number(p.coefficient)
+                found[name][1].append(multiply(factor, then))
+                found[name][2].append(multiply(factor, other))
+            case _:
+                out.append(p)
+    return [t for item in out for t in ([item] if isinstance(item, Product) else _case(*found[item]))]
+
+
+def _case(condition: Expr, then: Sequence[Expr], other: Sequence[Expr]) -> list[Product]:
+    node = where(condition, add(*then), add(*other))
+    return [] if node == ZERO else [as_product(node)]
+
+
+def _number(c: Coefficient) -> Expr:
+    return Binary("/", Number(c.numerator), Number(c.denominator)) if isinstance(c, Fraction) else Number(c)
+
+
+def where(condition: Expr, then: Expr, other: Expr) -> Expr:
+    """Returns where(c, a, b): a where both are the same; a plain factor of both before it."""
+    if key(then) == key(other):
+        return then
+    if isinstance(condition, Number):
+        return then if condition.value != 0 else other
+    if ZERO in (then, other):
+        return Call("where", (condition, then, other))
+    one, two = as_product(then), as_product(other)
+    common = tuple((b, e) for b, e in _common([one, two]) if _is_count(b) or (isinstance(b, Read | Name) and e > 0))
+    inner = Call("where", (condition, as_expression(one.without(common)), as_expression(two.without(common))))
+    return as_expression(Product(1, common).times(Product(1, ((inner, 1),)))) if common else inner
+
+
+def _is_count(node: Expr) -> bool:
+    return isinstance(node, Reduce) and node.fn == "count"
+
+
+def sum_over(binds: Sequence[Bind], body: Expr) -> Expr:
+    """Returns the sum over indices: what does not depend on them before it, sums inside sums as one."""
+    if not binds or body == ZERO:
+        return body
+    p = as_product(body)
+    letters = {b.letter for b in binds}
+    outside = tuple((b, e) for b, e in p.powers if not names(b) & letters)
+    inside = tuple((b, e) for b, e in p.powers if names(b) & letters)
+    factor = Product(p.coefficient, outside)
+    used = {k for b, _ in inside for k in names(b)}
+    idle = tuple(b for b in binds if b.letter not in used)
+    if idle:
+        factor = factor.times(Product(1, ((Reduce("count", idle, ONE), 1),)))
+    binds = [b for b in binds if b.letter in used]
+    if not binds:
+        return as_expression(factor)
+    match inside:
+        case ((Call(fn="where", args=(condition, then, other)), 1),) if not names(condition) & letters:
+            both = (sum_over(binds, then), sum_over(binds, other))
+            return as_expression(factor.times(as_product(where(condition, *both))))
+        case ((Reduce(fn="sum", over=over, body=inner), 1),):
+            return as_expression(factor.times(Product(1, ((Reduce("sum", (*binds, *over), inner), 1),))))
+    return as_expression(
+        factor.times(Product(1, ((Reduce("sum", tuple(binds), as_expression(Product(1, inside))), 1),)))
+    )
+
+
+def simplified(node: Expr) -> Expr:
+    """Returns an expression simplified throughout."""
+    match node:
+        case Number() | Name() | Dots() | Read():
+            return node
+        case Negate(operand=operand):
+            return negate(simplified(operand))
+        case Binary(op="+", left=left, right=right):
+            return add(simplified(left), simplified(right))
+        case Binary(op="-", left=left, right=right):
+            return add(simplified(left), negate(simplified(right)))
+        case Binary(op="*", left=left, right=right):
+            return multiply(simplified(left), simplified(right))
+        case Binary(op="/", left=left, right=right):
+            return quotient(simplified(left), simplified(right))
+        case Binary(op="**", left=left, right=right):
+            return power(simplified(left), simplified(right))
+        case Call(fn="where", args=(condition, then, other)):
+            return where(simplified(condition), simplified(then), simplified(other))
+        case Compare(op=op, left=left, right=right):
+            left, right = simplified(left), simplified(right)
+            if key(left) == key(right):
+                return Number(int(op in ("==", ">=", "<=")))
+            return Compare(op, left, right)
+        case Reduce(fn="sum", over=over, body=body):
+            return sum_over([b for b in over if isinstance(b, Bind)], simplified(body))
+        case Reduce(fn=fn, over=over, body=body, extra=extra):
+            return Reduce(fn, over, body if fn == "count" else simplified(body), tuple(map(simplified, extra)))
+    return changed(node, simplified)
+
+
+def power(base: Expr, exponent: Expr) -> Expr:
+    """Returns a**b."""
+    if exponent == ZERO:
+        return ONE
+    if isinstance(exponent, Number) and float(exponent.value).is_integer():
+        return as_expression(as_product(Binary("**", base, exponent)))
+    return Binary("**", base, exponent)
+
+
+# equality
+
+
+@lru_cache(maxsize=1 << 14)
+def key(node: Expr) -> str:
+    """Returns a text that is the same for expressions that are the same up to the order of terms and factors and the
+    names of indices that are summed over."""
+    return _key(node, {})
+
+
+def _key(node: Expr, bound: Mapping[str, str]) -> str:
+    def go(inside: Expr) -> str:
+        return _key(inside, bound) if bound and names(inside) & bound.keys() else key(inside)
+
+    match node:
+        case Number(value=value):
+            return repr(float(value))
+        case Name(id=name):
+            return bound.get(name, name)
+        case Dots():
+            return "..."
+        case Read(array=array, index=index):
+            return f"{array}[{','.join(map(go, index))}]"
+        case Negate() | Binary(op="*" | "/"):
+            p = as_product(node)
+            listed = sorted(f"{go(b)}^{float(e)!r}" for b, e in p.powers)
+            return f"({float(p.coefficient)!r}*{'*'.join(listed)})"
+        case Binary(op="**", left=left, right=right):
+            p = as_product(node)
+            if p.powers != ((node, 1),):
+                return f"({float(p.coefficient)!r}*{'*'.join(sorted(f'{go(b)}^{float(e)!r}' for b, e in p.powers))})"
+            return f"({go(left)}**{go(right)})"
+        case Binary(op="+" | "-"):
+            return f"({'+'.join(sorted(_term_key(t, bound) for t in terms(node)))})"
+        case Binary(op=op, left=left, right=right):
+            return f"({go(left)}{op}{go(right)})"
+        case Compare(op=op, left=left, right=right):
+            if op in (">", ">="):
+                op, left, right = op.replace(">", "<"), right, left
+            one, two = go(left), go(right)
+            return f"[{op.join(sorted((one, two)) if op in ('==', '!=') else (one, two))}]"
+        case Call(fn=fn, args=args):
+            return f"{fn}({','.join(map(go, args))})"
+        case Reduce(fn="count", over=over):
+            return f"count({','.join(sorted(bound.get(b.letter, b.letter) for b in over if isinstance(b, Bind)))})"
+        case Reduce(fn=fn, over=over, body=body, extra=extra):
+            inner = dict(bound)
+            for b in over:
+                if isinstance(b, Bind):
+                    inner[b.letter] = f"${len(inner)}" + (f"<{go(b.size)}" if b.size is not None else "")
+            return f"{fn}{len(over)}({','.join(_key(e, inner) for e in extra)}|{_key(body, inner)})"
+    raise TypeError(node)
+
+
+def _term_key(t: Product, bound: Mapping[str, str]) -> str:
+    return f"{float(t.coefficient)!r}*" + "*".join(sorted(f"{_key(b, bound)}^{float(e)!r}" for b, e in t.powers))

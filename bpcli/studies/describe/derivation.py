@@ -1,0 +1,216 @@
+"""The derivation of a formula's, or a registered part's, backward equations, as `bpcli derive` tells it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import bpcli.parts  # noqa: F401  (declares every part)
+from bpcli.family import Layer, Loss, Part, Regularizer, near
+from bpcli.family.part import families
+from bpcli.notation import Eq, NotationError, Program, compile_equations
+from bpcli.notation.derive.backward import derive_backward, derive_jacobian, spelled
+from bpcli.notation.derive.reverse import BackwardEquations
+from bpcli.notation.syntax import Equation, parse
+from bpcli.numeric.shapes import Array, Shape
+from bpcli.records.derived import DerivedArray, DerivedFormula
+from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.witness.cases import LayerCase, LossCase, PenaltyCase, equation_env, layer_program
+from bpcli.studies.witness.witness import complex_step, max_abs
+
+UPSTREAM = "what arrives at the output"
+
+
+def derive_formula(
+    texts: Sequence[str],
+    by: Sequence[str],
+    *,
+    order: int = 1,
+    entries: bool = False,
+    numbers: bool = False,
+    seed: int = 0,
+) -> DerivedFormula:
+    """Returns the derivation of formulas as they are typed, the last of which is the output. `order` 2 derives the
+    result once more; with `entries` every entry of the output has derivatives of its own (a Jacobian); with `numbers`
+    it is computed with small random arrays.
+
+    Raises Failure where a formula cannot be read, or has no derivative.
+    """
+    try:
+        forward = [formula(text) for text in texts]
+        return _derived(forward, by, order, entries, numbers, seed)
+    except NotationError as error:
+        raise Failure(Problem(str(error), code="formula", help=error.help), exit=Exit.USAGE) from None
+
+
+def formula(text: str) -> Eq:
+    """Returns a typed equation. Raises NotationError where no `=` stands between two sides."""
+    at = next(
+        (i for i, c in enumerate(text) if c == "=" and text[i + 1 : i + 2] != "=" and text[i - 1 : i] not in "=!<>"), 0
+    )
+    left, right = text[:at].strip(), text[at + 1 :].strip()
+    if not (at and left and right):
+        raise NotationError(f"{text!r} is no equation", "write left = right: 'y[n,o] = sum(i, x[n,i] * W[i,o])'")
+    return Eq(left, right)
+
+
+def _derived(
+    forward: list[Eq], by: Sequence[str], order: int, entries: bool, numbers: bool, seed: int
+) -> DerivedFormula:
+    wanted = tuple(by) or None
+    _check_names(forward, by)
+    output = parse(forward[-1])
+    of = "L" if output.free else output.name
+    first = derive_backward(forward, wanted)
+    env = small_arrays(spelled(forward), seed) if numbers else None
+    if order == 1 and not (entries and output.free):
+        return DerivedFormula(_title(forward), first, _checked(first, forward, env), of, numbers=env or {})
+    top, differentiated = (forward, output) if order == 1 else ([*forward, *first.equations], first.backward[-1])
+    if order == 2 and len(first.by) > 1:
+        raise NotationError(
+            f"a second derivative needs one array to differentiate by twice: {', '.join(first.by)} are read",
+            f"add --by {first.by[0]}",
+        )
+    second = derive_jacobian(top, first.by)
+    if env is not None and output.free and order == 2:
+        shape = compile_equations(forward, env).grids[-1].shape
+        env |= {f"d{output.name}": np.round(np.random.default_rng(seed + 1).normal(size=shape), 1)}
+    arrays = _checked_entries(second, top, differentiated, env)
+    return DerivedFormula(_title(forward), second, arrays, of, differentiated, env or {})
+
+
+def _check_names(forward: Sequence[Eq], by: Sequence[str]) -> None:
+    read = {n for e in spelled(forward) for n in _names(e)}
+    for name in by:
+        if name not in read:
+            guess = near(name, read)
+            raise NotationError(f"no equation reads {name}", f"did you mean `{guess}`?" if guess else "")
+
+
+def _names(equation: Equation) -> set[str]:
+    from bpcli.notation.syntax import reads
+
+    return reads(equation) - set(equation.letters)
+
+
+def _title(forward: Sequence[Eq]) -> str:
+    return f"{forward[-1].left} = {forward[-1].right}"
+
+
+def _checked(found: BackwardEquations, forward: Sequence[Eq], env: dict[str, Any] | None) -> tuple[DerivedArray, ...]:
+    """Returns the results, computed and held against complex steps where there are numbers."""
+    last = {e.name: e for e in found.backward}
+    if env is None:
+        return tuple(DerivedArray(name, last[f"d{name}"]) for name in found.by)
+    program = compile_equations(forward, env)
+    output = found.forward[-1].name
+    shape = next(g.shape for g in program.grids if g.name == output)
+    upstream: Any = 1.0
+    if shape:
+        upstream = env[f"d{output}"] = np.round(np.random.default_rng(len(env)).normal(size=shape), 1)
+    values = evaluated(found, forward, env)
+    out = []
+    for name in found.by:
+        step = complex_step(
+            program, {k: v for k, v in env.items() if k != f"d{output}"}, name, output, np.asarray(upstream)
+        )
+        value = values[f"d{name}"]
+        out.append(DerivedArray(name, last[f"d{name}"], steps_gap=_gap(value, step), value=value))
+    return tuple(out)
+
+
+def _checked_entries(
+    found: BackwardEquations, forward: Sequence[Eq], differentiated: Equation, env: Mapping[str, Any] | None
+) -> tuple[DerivedArray, ...]:
+    """Returns Jacobians, computed and held against complex steps, an entry of the output at a time."""
+    last = {e.name.removeprefix(f"d{differentiated.name}_"): e for e in found.backward}
+    if env is None:
+        return tuple(DerivedArray(name, last[f"d{name}"]) for name in found.by)
+    program = compile_equations(forward, env)
+    shape = next(g.shape for g in program.grids if g.name == differentiated.name)
+    values = evaluated(found, forward, env, f"d{differentiated.name}_d", shape)
+    out = []
+    for name in found.by:
+        value = values[f"d{differentiated.name}_d{name}"]
+        steps = np.zeros(np.shape(value))
+        for at in np.ndindex(*shape):
+            upstream = np.zeros(shape)
+            upstream[at] = 1
+            steps[(..., *at)] = complex_step(program, env, name, differentiated.name, upstream)
+        out.append(DerivedArray(name, last[f"d{name}"], steps_gap=_gap(value, steps), value=value))
+    return tuple(out)
+
+
+def evaluated(
+    found: BackwardEquations, forward: Sequence[Eq], env: Mapping[str, Any], prefix: str = "d", behind: Shape = ()
+) -> dict[str, Array]:
+    """Returns the values of forward and derived equations. Results are called by `prefix` and an array's name; `behind`
+    is the shape of the output, which Jacobians have after an array's own."""
+    shapes = {f"{prefix}{name}": (*np.shape(env[name]), *behind) for name in found.by}
+    return compile_equations([*forward, *found.equations], env, shapes).run(env)
+
+
+def _gap(found: Array, wanted: Array) -> float:
+    """Returns the largest difference, of the largest entry."""
+    return max_abs(found - wanted) / max(max_abs(wanted), 1e-300) if np.size(wanted) else 0.0
+
+
+# registered parts
+
+
+def derive_part(name: str, by: Sequence[str]) -> DerivedFormula:
+    """Returns the derivation of a registered part's equations, beside those that its author states. Raises Failure
+    where no part has that name, or one of a family that has no gradient."""
+    part = next((f.registry[name] for f in families() if name in f.registry), None)
+    if part is None:
+        known = {k for f in families() for k in f.registry}
+        guess = near(name, known)
+        help = f"did you mean `{guess}`?" if guess else "an equation has an equals sign; `bpcli parts` lists parts"
+        raise Failure(Problem(f"no part is called `{name}`", code="unknown-part", help=help), exit=Exit.USAGE)
+    case = _case(part)
+    if case is None:
+        text = f"`{name}` is no layer, loss or penalty: its equations are no forward pass to derive from"
+        raise Failure(Problem(text, code="no-derivative", help=f"`bpcli parts {name}` shows them"), exit=Exit.USAGE)
+    program, env, output, tensors, stated = case
+    needed = program.needed({output})
+    forward = [g.equation.source for g in program.grids if g.name in needed]
+    results = {g.name: g.shape for g in program.grids if g.name in needed}
+    wanted = [n for n in tensors if not by or n in by]
+    try:
+        found = derive_backward(forward, wanted, env, results)
+    except NotationError as error:
+        raise Failure(Problem(str(error), code="no-derivative", help=error.help)) from None
+    shapes = {f"d{n}": np.shape(tensors[n]) for n in wanted} | results
+    values = compile_equations([*forward, *found.equations], env, shapes).run(env)
+    equations = {g.name: g.equation for g in program.grids}
+    last = {e.name: e for e in found.backward}
+    arrays = tuple(
+        DerivedArray(
+            n, last[f"d{n}"], equations.get(f"d{n}"), _gap(values[f"d{n}"], stated[f"d{n}"]), None, values[f"d{n}"]
+        )
+        for n in wanted
+        if f"d{n}" in stated
+    )
+    return DerivedFormula(name, found, arrays)
+
+
+def _case(part: type[Part]) -> tuple[Program, dict[str, Any], str, Mapping[str, Array], Mapping[str, Array]] | None:
+    """Returns a part's equations for its first sample: program, arrays, output, what is differentiated by, and the
+    stated gradients' values."""
+    sample = next((s for s in part.samples() if not s.error and isinstance(s.part, part)), None)
+    if sample is None:
+        return None
+    if issubclass(part, Layer):
+        layer = LayerCase(sample, train=True)
+        if layer.bound.inside:
+            return None
+        stated = layer.equations
+        return layer_program(layer.bound, True), equation_env(layer.bound), "y", layer.tensors, stated
+    if issubclass(part, Loss):
+        loss = LossCase(sample)
+        return loss.program(), loss.env, "L", {"x": loss.frame.x}, loss.equations
+    if issubclass(part, Regularizer):
+        penalty = PenaltyCase(sample)
+        return penalty.program(), penalty.env, "penalty", {"w": penalty.w}, penalty.equations
+    return None

@@ -1,0 +1,93 @@
+"""Small random arrays for a formula: as large as its indices reach, so that it can be computed once with numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bpcli.notation.derive.letters import bound_in
+from bpcli.notation.evaluate import CONSTANTS
+from bpcli.notation.syntax import (
+    Binary,
+    Bind,
+    Call,
+    Equation,
+    Expr,
+    Name,
+    Negate,
+    NotationError,
+    Number,
+    Read,
+    Reduce,
+    walk,
+)
+
+USUAL_SIZES = (2, 3, 2, 4)  # values of the first, the second ... index that no range is written with
+USUAL_COUNT = 2  # value of a name that ranges and indices are computed with
+DECIMALS = 1  # of random numbers, so that a line of them can be followed by hand
+
+
+def small_arrays(equations: Sequence[Equation], seed: int = 0) -> dict[str, Any]:
+    """Returns an array or a number for every name that the equations read and do not compute.
+
+    Raises NotationError where an index is computed from an array, so that nothing tells how far it reaches.
+    """
+    rng = np.random.default_rng(seed)
+    computed = {e.name for e in equations}
+    letters = list(dict.fromkeys(k for e in equations for k in bound_in(e)))
+    counts = {n: USUAL_COUNT for e in equations for n in _counting(e)} if equations else {}
+    counts = {name: n for name, n in counts.items() if name not in letters}
+    sizes = _sizes(equations, letters, counts)
+    shapes: dict[str, list[int]] = {}
+    for e in equations:
+        for n in walk(e.right):
+            if isinstance(n, Read) and n.array not in computed:
+                reach = [_reach(i, sizes, counts) + 1 for i in n.index]
+                known = shapes.setdefault(n.array, reach)
+                shapes[n.array] = [max(a, b) for a, b in zip(known, reach, strict=False)]
+    env: dict[str, Any] = dict(counts)
+    for name, shape in shapes.items():
+        env[name] = np.round(rng.normal(size=shape), DECIMALS)
+    for e in equations:
+        for n in walk(e.right):
+            if isinstance(n, Name) and n.id not in {*computed, *letters, *CONSTANTS, *env}:
+                env[n.id] = float(np.round(rng.uniform(0.5, 1.5), DECIMALS))
+    return env
+
+
+def _counting(equation: Equation) -> set[str]:
+    """Returns names that ranges and indices are computed with: strides, numbers of groups."""
+    inside: list[Expr] = [b.size for b in equation.free if isinstance(b, Bind) and b.size is not None]
+    for n in walk(equation.right):
+        if isinstance(n, Read):
+            inside += n.index
+        elif isinstance(n, Reduce):
+            inside += [b.size for b in n.over if isinstance(b, Bind) and b.size is not None]
+    return {n.id for e in inside for n in walk(e) if isinstance(n, Name)} - set(CONSTANTS)
+
+
+def _sizes(equations: Sequence[Equation], letters: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
+    sizes = {k: USUAL_SIZES[i % len(USUAL_SIZES)] for i, k in enumerate(letters)}
+    for e in equations:
+        reductions = [n for n in walk(e.right) if isinstance(n, Reduce)]
+        for b in [*e.free, *(b for n in reductions for b in n.over)]:
+            if isinstance(b, Bind) and b.size is not None:
+                sizes[b.letter] = _reach(b.size, {}, counts)
+    return sizes
+
+
+def _reach(node: Expr, sizes: Mapping[str, int], counts: Mapping[str, int]) -> int:
+    """Returns the largest value of an index."""
+    match node:
+        case Number(value=value):
+            return int(value)
+        case Name(id=name):
+            return sizes[name] - 1 if name in sizes else counts[name]
+        case Negate() | Call():
+            return 0
+        case Binary(op=op, left=left, right=right):
+            a, b = _reach(left, sizes, counts), _reach(right, sizes, counts)
+            found = {"+": a + b, "-": a, "*": a * b, "//": a // max(b, 1), "%": max(b, 1) - 1}
+            if op in found:
+                return found[op]
+    raise NotationError("an index is computed from numbers of an array", "leave --numbers out")

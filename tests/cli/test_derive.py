@@ -1,0 +1,66 @@
+"""`bpcli derive`, as it is typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_lab import Lab
+from cli_lab import lab as lab
+
+from bpcli.records.training import Exit
+
+
+def test_a_formula_is_derived_step_by_step_and_checked(lab: Lab) -> None:
+    ended = lab.run("derive", "y[n,o] = tanh(sum(i, x[n,i]*W[i,o]) + b[o])", "--numbers", "--ascii")
+    assert ended.code == Exit.OK
+    assert "chain rule, tanh: the slope of tanh is 1 - tanh^2" in ended.out
+    assert "  dL/dW[i,o] = sum_n dL/dy[n,o]*x[n,i]*(1 - y[n,o]^2)" in ended.out
+    assert "agrees with complex steps" in ended.out
+
+
+def test_a_part_beside_what_its_author_states(lab: Lab) -> None:
+    ended = lab.run("derive", "softmax", "--ascii")
+    assert ended.code == Exit.OK
+    assert "as its author states it" in ended.out
+    assert "agrees with the equations that the author states" in ended.out
+
+
+def test_a_number_s_derivatives_are_of_that_number(lab: Lab) -> None:
+    ended = lab.run("derive", "f = (x + y) * z", "--ascii")
+    assert "df/dx = z" in ended.out
+    assert "df/dz = x + y" in ended.out
+
+
+def test_a_hessian(lab: Lab) -> None:
+    ended = lab.run("derive", "L = mean(n, (sum(i, x[n,i]*w[i]) - t[n])**2)", "--by", "w", "--order", "2", "--numbers")
+    assert "∂²L/(∂w[i]∂w[k]) = (2·Σ_n x[n,k]·x[n,i]) / N" in ended.out
+    assert "DISAGREES" not in ended.out
+
+
+def test_json_reads_back(lab: Lab) -> None:
+    found = json.loads(lab.run("derive", "y[n] = sum(i, x[n,i]**2)", "--format", "json").out)
+    assert found["backward"] == [{"left": "dx[n,i]", "right": "2 * dy[n] * x[n,i]", "why": ""}]
+    assert {s["rule"] for s in found["steps"]} == {"sum", "power rule", "entry"}
+
+
+@pytest.mark.parametrize("ending", ["md", "tex", "html"])
+def test_pages(lab: Lab, tmp_path: Path, ending: str) -> None:
+    assert lab.run("derive", "huber", "--out", str(tmp_path / f"page.{ending}")).code == Exit.OK
+    assert "product rule" in (tmp_path / f"page.{ending}").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["y[n] = foo(x[n])"], "no function or reduction is called foo"),
+        (["y[n] = x[n"], "cannot be read"),
+        (["softmx"], "did you mean `softmax`?"),
+        (["adam"], "`adam` is no layer, loss or penalty"),
+        (["y[n] = x[n]", "--by", "X"], "no equation reads X"),
+        (["y = percentile(i, 50, x[i])"], "percentile has no derivative"),
+    ],
+)
+def test_bad_input(lab: Lab, arguments: list[str], said: str) -> None:
+    ended = lab.run("derive", *arguments)
+    assert ended.code == Exit.USAGE
+    assert said in ended.err
