@@ -106,7 +106,7 @@ class GapRules:
     ) -> LoadedColumns:
         """Returns the columns without the rows that the rules leave out, of which the `stacked` ones are those of
         `numbers`. Raises Failure at a gap in a column that may not have one, and where no row is left."""
-        full = stacked if numbers is not None and all_finite(numbers) else ()
+        full = frozenset(stacked if numbers is not None and all_finite(numbers) else ())
         gaps = {n: _gaps(c) for n, c in columns.items() if n not in full}
         for name, lacking in (*gaps.items(), *((n, _gaps(c)) for n, c in aside.items())):
             if lacking.any() and (name in aside or not self.allow(name)):
@@ -119,8 +119,8 @@ class GapRules:
         if not len(kept):
             raise self._no_rows(dropped, gaps, path)
         if numbers is not None:
-            numbers = numbers[kept]
-            columns = {n: c for n, c in columns.items() if n not in stacked}
+            numbers, together = numbers[kept], frozenset(stacked)
+            columns = {n: c for n, c in columns.items() if n not in together}
         columns, aside = {n: c[kept] for n, c in columns.items()}, {n: c[kept] for n, c in aside.items()}
         lost = len(next(iter(gaps.values()))) - len(kept)
         return LoadedColumns(columns, aside, dropped, lost, kept, numbers)

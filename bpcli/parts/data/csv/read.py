@@ -272,7 +272,7 @@ class CellColumns:
 
     def _place(self, name: str) -> int | None:
         index = self.position[name]
-        return self.cells.stacked.index(index) if index in self.cells.stacked else None
+        return self.cells.place.get(index)
 
     def _is_particular(self, form: ColumnFormat) -> bool:
         """Whether a format says more than what a column holds and what stands before fractions in all of the file: a
@@ -294,7 +294,7 @@ class CellColumns:
         text = self.cells.texts.get(index)
         if text is None:
             numbers = self.cells.column(index)
-            if gaps or (index in self.cells.stacked and self._is_full):
+            if gaps or (index in self.cells.place and self._is_full):
                 return numbers, []
             lacking = np.isnan(numbers)
             return numbers, [int(np.argmax(lacking))] if lacking.any() else []

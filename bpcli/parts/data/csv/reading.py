@@ -7,8 +7,9 @@ is read again, from the beginning, as text of which each different cell is kept 
 import csv
 import re
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,10 @@ class ReadingPlan:
     rows: int = 0  # about how many there are, where that is known
     chunk: int = 1 << 13  # rows at a time
 
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """The columns that are read as numbers."""
-        return tuple(i for i in dict.fromkeys((*self.inputs, *self.others)) if i not in self.coded)
+    @cached_property
+    def numbers(self) -> Mapping[int, None]:
+        """The columns that are read as numbers, in order."""
+        return {i: None for i in (*self.inputs, *self.others) if i not in self.coded}
 
 
 @dataclass
@@ -62,7 +63,12 @@ class FileColumns:
 
     def column(self, index: int) -> Array:
         """Returns the numbers (N,) of a column; those of a stacked one less its pivot."""
-        return self.numbers[index] if index in self.numbers else self.stack[:, self.stacked.index(index)]
+        return self.numbers[index] if index in self.numbers else self.stack[:, self.place[index]]
+
+    @cached_property
+    def place(self) -> Mapping[int, int]:
+        """Where each of the `stacked` columns stands in the stack."""
+        return {index: k for k, index in enumerate(self.stacked)}
 
 
 class _Codes(dict[str, int]):
@@ -151,7 +157,7 @@ class _Reading:
         self.known, self.coded = frozenset(coded), set(coded)
         self.source = LineSource(layout, plan.chunk, rewritten)
         self.stacked = tuple(i for i in plan.inputs if i not in coded)
-        self.pivot = None if plan.pivot is None else plan.pivot[[plan.inputs.index(i) for i in self.stacked]]
+        self.pivot = None if plan.pivot is None else plan.pivot[[i not in coded for i in plan.inputs]]
         self.stack = RowBuffer(len(self.stacked), plan.dtype)
         self.stack.reserve(plan.rows)
         together = self.stacked == tuple(range(self.stacked[0], self.stacked[-1] + 1)) if self.stacked else False
@@ -161,6 +167,7 @@ class _Reading:
         self.rows_of_codes: dict[int, list[Array]] = {i: [] for i in self.codes}
         self.gaps: dict[int, set[str]] = {}
         self.digits = [i for i in plan.numbers if i not in coded and all(map(str.isdigit, _present(layout, i)))]
+        self.may_be_codes = frozenset(self.digits)
         self.state: tuple[bool, bool] | None = None
         self.converters: dict[int | str, Callable[[str], Any]] = {}
 
@@ -235,7 +242,7 @@ class _Reading:
         if index in self.coded or index not in self.plan.numbers:
             return len
         gaps = self.gaps.get(index, ())
-        digits = index in self.digits and self.source.zeros
+        digits = index in self.may_be_codes and self.source.zeros
         if digits or (gaps and self.source.is_loose):
             return _StrictGaps(gaps, digits).__getitem__
         return _Gaps(dict.fromkeys(gaps, np.nan)).__getitem__ if gaps else None
@@ -272,4 +279,4 @@ class _Reading:
         number = number_of(text, self.layout.decimal)
         if number is None or not np.isfinite(number):
             return False
-        return index not in self.digits or not (abs(number) >= EXACT_INTEGERS or LEADING_ZERO.fullmatch(text))
+        return index not in self.may_be_codes or not (abs(number) >= EXACT_INTEGERS or LEADING_ZERO.fullmatch(text))

@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from count_calls import calls
 from csv_files import _here as _here
 from csv_files import load, problem
 from hypothesis import example, given, settings
@@ -173,3 +174,16 @@ def test_every_missing_word_is_a_gap_in_a_large_column_of_numbers() -> None:
 def test_dates_of_digits_below_many_gaps_are_dates() -> None:
     rows = ["day,y", *[",1"] * 210, *(f"202001{i:02d},{i}" for i in range(10, 30))]
     assert load("\n".join(rows), missing="median").kinds["day"] == "date"
+
+
+def test_a_wide_table_takes_time_in_proportion() -> None:
+    """Of genes, say: more columns than rows, of numbers, of numbers with gaps and of words."""
+
+    def work(columns: int) -> int:
+        parts = [["1", "2.5", "3", "red"], ["2", "", "01", "blue"], ["-3", "7", "2", "red"]]
+        rows = [[f"c{i}" for i in range(columns)], *(part * (columns // 4) for part in parts)]
+        text = "\n".join(",".join([*row, str(k or "y")]) for k, row in enumerate(rows))
+        return calls(lambda: load(text, missing="median"))
+
+    work(16)  # what is done once
+    assert work(1200) < 6 * work(300)
