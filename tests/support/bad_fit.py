@@ -135,7 +135,7 @@ error: the first line looks like data, not like a header: 1.0, 2.0, oak [no-head
         """\
 error: the text is not UTF-8 [not-utf8]
 --> trees.csv:2
-  = help: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`
+  = help: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is by `encoding`, if it is text at all
 """,
         files={"trees.csv": bytes(range(256))},
     ),

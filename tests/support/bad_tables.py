@@ -149,7 +149,7 @@ error: column `height`: `9_000` is not a number [not-a-number]
         """\
 error: the text is not UTF-8 [not-utf8]
 --> trees.csv:3
-  = help: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1`
+  = help: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: `encoding: latin-1` where line 3 holds `ébène`, or `encoding: cp1250` where line 3 holds `ébčne`
 """,
         files={"trees.csv": DATA.replace("elm", "ébène").encode("latin-1")},
     ),

@@ -7,18 +7,17 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 from bpcli.family.cell_format import DecimalMark
 from bpcli.parts.data.cells import has_decimal_commas, is_meant_as_number
+from bpcli.parts.data.csv.encodings import readings, unmarked_unicode
 from bpcli.parts.data.files import data_error, display_path, encoding_of, excerpt, open_binary, open_text, visible
 from bpcli.records.training import Failure, Problem
 
-OF_WINDOWS = re.compile(rb"[\x80-\x9f]")
-NOT_OF_WINDOWS = {b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d"}  # no characters there either
 SAMPLE_ROWS = 200  # rows that decide which columns are text
+START_BYTES = 1 << 12  # of a file, and of a line, that say what a file may be
 
 
 @dataclass(frozen=True)
@@ -156,35 +155,42 @@ class _ReadErrors:
 
 
 def _undecodable(path: Path, encoding: str) -> Failure:
+    """Returns the failure of a text that is not what it is read as, with the encodings that it may be written in."""
     if encoding != "utf-8-sig":
         text = f"the text is not {encoding.upper()}"
         return data_error(text, path, code="not-text", help="leave `encoding` out, or name the one it was saved in")
+    first, start, odd, good = 1, b"", list[bytes](), 0
     with open_binary(path) as file:
-        line, start = 1, b""
         for number, data in enumerate(file, start=1):
-            start = start or data[:4]
+            start += data[: START_BYTES - len(start)]
             try:
                 data.decode("utf-8")
+                good += not data.isascii()
             except UnicodeDecodeError:
-                line = number
-                break
-    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is: "
-    help += f"`encoding: {_single_byte_encoding(path)}`"
+                first = first if odd else number
+                odd.append(data[:START_BYTES])
+                if len(odd) >= SAMPLE_ROWS:
+                    break
+    help = _encoding_help(start, first, odd, good)
+    return data_error("the text is not UTF-8", path, code="not-utf8", line=first, help=help)
+
+
+def _encoding_help(start: bytes, first: int, odd: Sequence[bytes], good: int) -> str:
+    """Returns what to type where a text is not UTF-8: by its `start`, by some of the lines that are not, the `first` of
+    which has this number, and how many others are, ASCII left out."""
     if start[:2] == b"\x1f\x8b":
-        help = "it is compressed with gzip: its name must end in .gz"
-    elif start == b"PAR1":
-        help = "it is a Parquet file: write `type: parquet`"
-    elif start[:2] == b"PK":
-        help = "it is a zip archive or a spreadsheet: export the sheet as CSV"
-    return data_error("the text is not UTF-8", path, code="not-utf8", line=line, help=help)
-
-
-def _single_byte_encoding(path: Path) -> str:
-    """Returns the encoding of Western Europe in which a file is likely to be: where bytes 80 to 9F occur, which are no
-    letters in Latin-1, that of Windows, in which they are €, dashes and quotes."""
-    with open_binary(path) as file:
-        found = set().union(*(OF_WINDOWS.findall(data) for data in iter(partial(file.read, 1 << 20), b"")))
-    return "cp1252" if found and not found & NOT_OF_WINDOWS else "latin-1"
+        return "it is compressed with gzip: its name must end in .gz"
+    if start[:4] == b"PAR1":
+        return "it is a Parquet file: write `type: parquet`"
+    if start[:2] == b"PK":
+        return "it is a zip archive or a spreadsheet: export the sheet as CSV"
+    if unmarked := unmarked_unicode(start):
+        return f"it is full of zeros, as {unmarked[:6].upper()} is: if it is that, add `encoding: {unmarked}`"
+    if good > len(odd):
+        return f"{good:,} other lines are UTF-8: write this one so, too"
+    ways = [f"`encoding: {name}` where line {first} holds `{visible(word)}`" for name, word in readings(odd)]
+    help = "save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or say what it is"
+    return help + (f": {', or '.join(ways)}" if ways else " by `encoding`, if it is text at all")
 
 
 class _DataLines:

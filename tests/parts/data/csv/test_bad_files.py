@@ -91,7 +91,7 @@ def test_bad_files(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "encoding"),
-    [("caf\xe9", "latin-1"), ("5 \x80", "cp1252"), ("\x93a\x94 \xe9", "cp1252"), ("\x81\x80", "latin-1")],
+    [("caf\xe9", "latin-1"), ("5 \x80", "cp1252"), ("\x93a\x94 \xe9", "cp1252")],
 )
 def test_the_euro_sign_tells_windows_from_latin_1(cell: str, encoding: str) -> None:
     found, _ = problem(b"a,y\n" + cell.encode("latin-1") + b",2\n")
