@@ -12,6 +12,7 @@ from bpcli.config.document import Location
 from bpcli.config.experiment import Experiment
 from bpcli.config.scalars import short_repr
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout
+from bpcli.numeric.shapes import written
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import all_finite
 
@@ -35,15 +36,22 @@ def check_settings(experiment: Experiment) -> Iterator[Issue]:
 
 
 def check_initial_weights(experiment: Experiment, network_plan: NetworkPlan) -> Iterator[Issue]:
-    """Yields the initializers that draw a number that is not finite in the run's type. Only those are tried whose
-    settings come near the largest number."""
+    """Yields the initializers that cannot fill their tensor, or draw a number that is not finite in the run's type.
+    Only those are tried whose settings come near the largest number."""
     for e in network_plan.layout:
+        if problem := e.init.shape_problem(e.shape):
+            help = f"{e.path} is of shape {written(e.shape)}: write as many, or one for all"
+            yield Issue(_place_of_init(e), problem, "init", help)
+            continue
         near = any(abs(v) > SAFE_SHARE * np.finfo(experiment.dtype).max for v in e.init.consts().values())
         if near and not _draws_finite(experiment, e):
-            layer = e.owner.layer
-            key = next((key for key in type(layer).model_fields if getattr(layer, key) is e.init), "init")
             text = f"`{e.init.kind}` draws weights beyond {experiment.dtype} for {e.path}"
-            yield Issue((*e.owner.loc, key), text, "out-of-range", _wider(experiment, "start from smaller weights"))
+            yield Issue(_place_of_init(e), text, "out-of-range", _wider(experiment, "start from smaller weights"))
+
+
+def _place_of_init(e: ParamLayout) -> tuple[str | int, ...]:
+    layer = e.owner.layer
+    return (*e.owner.loc, next((key for key in type(layer).model_fields if getattr(layer, key) is e.init), "init"))
 
 
 def _draws_finite(experiment: Experiment, e: ParamLayout) -> bool:

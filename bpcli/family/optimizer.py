@@ -197,6 +197,10 @@ class Initializer(Part):
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
         """Writes float64 `out`, which is then cast to the type of the run."""
 
+    def shape_problem(self, shape: Shape) -> str:
+        """Returns what is wrong with these settings for a tensor of this shape, "" where it can be filled."""
+        return ""
+
     def variance(self, fan_in: float, fan_out: float) -> float:
         """Returns the variance of the entries that keeps signals at their size; 0 where the fans do not choose it."""
         return self.signal_gain / ((fan_in + fan_out) / 2 if self.both_fans else fan_in)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bpcli.family import Array, Initializer, Sample
+from bpcli.family import Array, Initializer, Sample, Shape
 
 
 class Zeros(Initializer):
@@ -54,9 +54,13 @@ class Values(Initializer):
     type: Literal["values"] = "values"
     values: tuple[float, ...] = Field(strict=False, min_length=1, description="the numbers, or one for all entries")
 
+    def shape_problem(self, shape: Shape) -> str:
+        size, count = math.prod(shape), len(self.values)
+        return "" if count in (1, size) else f"{count} values are given for a tensor of {size}"
+
     def fill(self, out: Array, fan_in: int, fan_out: int, rng: np.random.Generator) -> None:
-        if len(self.values) not in (1, out.size):
-            raise ValueError(f"{len(self.values)} values are given for a tensor of {out.size}")
+        if problem := self.shape_problem(out.shape):
+            raise ValueError(problem)
         out[...] = self.values[0] if len(self.values) == 1 else np.reshape(self.values, out.shape)
 
     @classmethod

@@ -91,3 +91,17 @@ def test_weights_that_would_be_drawn_beyond_the_type_are_refused(
     with pytest.raises(Failure, match=f"draws weights beyond {dtype} for dense_1.W") as failure:
         fit_together(document, experiment, prepared, tmp_path)
     assert failure.value.problems[0].path == ("architecture", 0, "init")
+
+
+def test_as_many_values_as_the_tensor_has_are_said_before_anything_is_filled(tmp_path: Path) -> None:
+    values = "architecture.0.init={type: values, values: [1, 2, 0.5]}"
+    document, experiment = override(parse(CONFIG, "trees.yaml"), (values,))
+    (tmp_path / "trees.csv").write_text(DATA)
+    prepared: Any = prepare_data(document, experiment, tmp_path)
+    with pytest.raises(Failure) as failure:
+        fit_together(document, experiment, prepared, tmp_path)
+    problem = failure.value.problems[0]
+    assert (problem.code, failure.value.exit) == ("init", Exit.BAD_INPUT)
+    assert "3 values are given for a tensor of " in problem.text
+    assert "dense_1.W is of shape 2 x " in problem.help
+    assert problem.excerpt[-1][1][problem.column - 1 :].startswith("{type: values")

@@ -1,6 +1,7 @@
 """Arrays as NumPy saves them: their headers, kept in memory or left in their file, and checked before they are used."""
 
 import math
+import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -49,7 +50,9 @@ def header(file: IO[bytes], name: str, path: Path) -> tuple[Shape, bool, np.dtyp
     if dtype.kind == "V":
         text = f"{name} holds records of several values, not numbers"
         raise data_error(text, path, code="not-numbers", help="save an array for each of their fields")
-    if len(shape) > MAX_AXES or any(type(n) is not int or n < 0 for n in shape) or not dtype.itemsize:
+    whole = all(type(n) is int and n >= 0 for n in shape)
+    is_beyond = 0 in shape and math.prod(n or 1 for n in shape) * dtype.itemsize > sys.maxsize  # of NumPy, empty or not
+    if len(shape) > MAX_AXES or not whole or is_beyond or not dtype.itemsize:
         raise ValueError(f"its header describes no array: {dtype.str} of shape {str(shape)[:100]}")
     return shape, fortran, dtype
 

@@ -35,7 +35,7 @@ small is none of them, nor is a Failure."""
 
 def reason(error: Exception) -> str:
     """Returns, on a line, what a library says of a file that it cannot read."""
-    said = visible(next(iter(str(error).splitlines()), ""))
+    said = visible(next(iter(re.sub(" at 0x[0-9a-fA-F]+", "", str(error)).splitlines()), ""))
     return said[:MAX_REASON_LENGTH] or type(error).__name__
 
 

@@ -107,6 +107,18 @@ def test_damaged_files(left: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         assert text in failure_text(target=0), text
 
 
+def test_a_shape_that_no_array_has_is_said_without_addresses() -> None:
+    """An empty array is of no more bytes than another one, but its shape has limits too."""
+    whole = Path("x.npy").read_bytes()
+    for shape in (b"(0, 10**12)", b"(0, %d)" % 10**20, b"(%d, 0)" % 10**20, b"(0, %d, 2)" % 2**62):
+        field = b"(4, 3), }".ljust(len(shape) + 3)
+        assert field in whole
+        Path("x.npy").write_bytes(whole.replace(field, shape + b", }"))
+        said = failure_text(target=0)
+        assert said.startswith("x.npy: this is not an .npy file, or it is damaged"), said
+        assert " at 0x" not in said
+
+
 def test_objects_are_never_unpickled() -> None:
     class Trap:
         def __reduce__(self) -> Any:
