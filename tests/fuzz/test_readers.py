@@ -232,14 +232,14 @@ def test_best_weights_of_another_network(folder: Folder) -> None:
         refused(folder, file, formats.sealed(meta, tensors | more), "does not fit this experiment")
 
 
-def refused(folder: Folder, file: Path, data: bytes, text: str, *, traced: bool = False) -> None:
+def refused(folder: Folder, file: Path, data: bytes, text: str, *, traced: bool = False, code: int = 65) -> None:
     file.write_bytes(data)
     with inside(folder.path):
         for words in (RESUME, ("trace", "run-trees"))[: 1 + traced]:
             found = judge(words)
-            assert (found.code, found.fault) == (65, ""), found
+            assert (found.code, found.fault) == (code, ""), found
             assert text in found.said
-            assert "run-trees" in found.said
+            assert "run-trees" in found.said or code == 66
     folder.restore()
 
 
@@ -401,6 +401,16 @@ def test_branches_as_deep_as_a_config_can_hold(folder: Folder) -> None:
 @pytest.mark.parametrize("days", [1e12, -1e9, 1e300, 3e6])
 def test_a_day_that_no_calendar_has(days: float) -> None:
     assert date(days) == f"1970 {days:+.4g} days"
+
+
+def test_a_run_whose_files_have_names_that_are_too_long(folder: Folder) -> None:
+    """Found in run.json, where the folder of the data stands; a config may say the same."""
+    file = folder.path / "run-trees/run.json"
+    record = json.loads(folder.kept[file])
+    refused(folder, file, json.dumps(record | {"root": f"/{'1' * 300}", "data": []}).encode(), "name too long", code=66)
+    with inside(folder.path):
+        found = judge(("check", "trees.yaml", "--set", f"data.train.path={'1' * 300}.csv"))
+        assert (found.code, found.fault, "cannot be opened: File name too long" in found.said) == (66, "", True), found
 
 
 def test_a_name_that_is_too_long_for_one(folder: Folder) -> None:

@@ -1,6 +1,7 @@
 """Files of data have to stay as they are while they are read: what is learned of half of one file and half of another
 is of no data that there ever was."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def _states(files: Sequence[Path]) -> dict[Path, FileState | None]:
-    return {f: file_state(f) for file in files for f in (files_in(file) if file.is_dir() else [file])}
+    return {f: file_state(f) for file in files for f in (files_in(file) if os.path.isdir(file) else [file])}
 
 
 def _change(path: Path, before: dict[Path, FileState | None], now: dict[Path, FileState | None]) -> str:
