@@ -45,4 +45,7 @@ class Stream:
     def permutation(self, n: int, *position: int) -> NDArray[np.intp]:
         """Returns an order of n rows. From raw bits, so that it does not change with NumPy's version."""
         self.at(*position)
-        return np.argsort(self._bits.random_raw(n), kind="stable")
+        drawn = self._bits.random_raw(n)
+        order = np.argsort(drawn)  # in less than half the time of a stable one, and the same where no two are equal
+        ascending = drawn[order]
+        return np.argsort(drawn, kind="stable") if (ascending[1:] == ascending[:-1]).any() else order

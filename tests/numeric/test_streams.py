@@ -61,3 +61,18 @@ def test_permutations_differ_between_epochs_and_put_every_row_everywhere() -> No
 def test_a_permutation_never_changes_with_a_new_version() -> None:
     """Data order is part of a result: were this to change, runs could not be repeated or resumed."""
     assert Stream(7, "order").permutation(10, 3).tolist() == [2, 8, 0, 1, 7, 9, 4, 3, 6, 5]
+
+
+def test_an_order_is_that_of_a_stable_sort_also_where_draws_repeat() -> None:
+    """Two of 64 bits are hardly ever equal: here they are drawn from ten."""
+
+    class Bits:
+        state: object = None
+
+        def random_raw(self, n: int) -> np.ndarray:
+            return np.random.default_rng(n).integers(0, 10, n).astype(np.uint64)
+
+    stream = Stream(1, "order")
+    stream._bits = Bits()  # type: ignore[assignment]
+    for n in (0, 1, 50, 3000):
+        assert stream.permutation(n).tolist() == np.argsort(Bits().random_raw(n), kind="stable").tolist()

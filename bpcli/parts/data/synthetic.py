@@ -77,11 +77,11 @@ class Synthetic(Source):
         x, t = (x, _with_noise(t, noise, chance)) if self.shape == "sine" else (_with_noise(x, noise, chance), t)
         names = tuple(f"x{i + 1}" for i in range(x.shape[1])) if x.shape[1] > 1 else ("x",)
         return Table(
-            numbers=x[order],
+            numbers=x.take(order, axis=0),
             texts={},
             names=names,
             order=names,
-            target=t[order] if need_target else None,
+            target=t.take(order, axis=0) if need_target else None,
             target_names=("class" if self.count else "y",),
             origin=f"the synthetic {self.shape}",
         )
@@ -116,7 +116,12 @@ def _ids(sizes: list[int]) -> Array:
 
 def _with_noise(x: Array, noise: float, chance: np.random.Generator) -> Array:
     """Returns the points with normal noise on each coordinate."""
-    return x + noise * chance.standard_normal(x.shape)
+    if noise == 0 and x.dtype.kind == "i":
+        return x.astype(np.float64)
+    found = chance.standard_normal(x.shape)
+    found *= noise
+    found += x
+    return found
 
 
 def _xor(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
@@ -145,13 +150,14 @@ def _circles(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
 
 def _spirals(s: Synthetic, chance: np.random.Generator) -> tuple[Array, Array]:
     """Returns arms that wind one and a quarter times round the origin, evenly apart."""
-    sizes = _sizes(s.rows, s.count)
-    arms = []
+    sizes, x, start = _sizes(s.rows, s.count), np.empty((s.rows, 2)), 0
     for k, n in enumerate(sizes):
-        along = np.linspace(0, 1, n)
+        along, arm = np.linspace(0, 1, n), x[start : start + n]
         radius, angle = 0.1 + 0.9 * along, 2 * math.pi * (1.25 * along + k / len(sizes))
-        arms.append(radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]))
-    return np.concatenate(arms), _ids(sizes)
+        np.multiply(radius, np.cos(angle), out=arm[:, 0])
+        np.multiply(radius, np.sin(angle), out=arm[:, 1])
+        start += n
+    return x, _ids(sizes)
 
 
 def blob_centers(classes: int) -> Array:

@@ -122,7 +122,8 @@ def far_cells(columns: Sequence[ColumnEncoder], table: Table, rows: Array | None
     for c in columns:
         if c.limits and c.name in table.at:
             j = table.at[c.name]
-            values = table.numbers[rows, j].astype(np.float64) + (0.0 if table.pivot is None else table.pivot[j])
+            values = table.numbers[rows, j].astype(np.float64, copy=False)
+            values = values if table.pivot is None else values + table.pivot[j]
             found += _beyond(c.limits, values, rows, c.name, c.kind)
     return sorted(found, key=lambda cell: cell.row)
 

@@ -119,7 +119,7 @@ def _limits(table: Table, rows: Array) -> tuple[Array, Array, Array]:
     low, high, gaps = np.full(shape, math.inf), np.full(shape, -math.inf), np.zeros(shape)
     step = max(1, NUMBERS_PER_BLOCK // max(1, math.prod(shape)))
     for start in range(0, len(rows), step):
-        x = table.numbers[rows[start : start + step]]
+        x = np.asfortranarray(table.numbers.take(rows[start : start + step], axis=0))  # ten times as fast down columns
         least, most = x.min(axis=0), x.max(axis=0)
         if np.isnan(least).any():
             missing = np.isnan(x)

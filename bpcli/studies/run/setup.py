@@ -22,6 +22,7 @@ from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
 from bpcli.numeric.free_memory import NotEnoughMemoryError, available_bytes
 from bpcli.numeric.shapes import in_bytes
+from bpcli.parts.data.synthetic import Synthetic
 from bpcli.parts.data.unchanged import unchanged
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
@@ -29,6 +30,10 @@ from bpcli.studies.custom.load import loaded_files
 from bpcli.studies.dataset.prepare import Prepared, files_of, prepare
 from bpcli.studies.run import modelfile
 from bpcli.studies.run.fingerprints import Fingerprints
+
+MANY_MADE_UP_ROWS = 1_000_000
+"""Rows up to which they are made in a moment."""
+TRIED_ROWS = 10_000, 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +145,32 @@ def set_up(
     """
     document, experiment = load_document(file, sets)
     root = file.parent if root is None else root
+    _refuse_for_any_rows(document, experiment, root)
     fingerprints = Fingerprints(files_of(experiment.data, root)) if new_run else None
     prepared = prepare_data(document, experiment, root, inputs=inputs, keep=keep)
     return replace(fit_together(document, experiment, prepared, root, sets), fingerprints=fingerprints)
+
+
+def _refuse_for_any_rows(document: Document, experiment: Experiment, root: Path) -> None:
+    """Raises Failure where a network does not fit made-up rows however many they are: what is wrong in the same words
+    with two small numbers of them is found before many are made."""
+    source, found = experiment.data.train, list[Failure]()
+    if not isinstance(source, Synthetic) or source.rows <= MANY_MADE_UP_ROWS:
+        return
+    for rows in TRIED_ROWS:
+        data = experiment.data.model_copy(update={"train": source.model_copy(update={"rows": rows})})
+        small = experiment.model_copy(update={"data": data})
+        try:
+            prepared = prepare_data(document, small, root)
+        except Failure:  # which may be of rows that are too few
+            return
+        try:
+            fit_together(document, small, prepared, root)
+            return
+        except Failure as failure:
+            found.append(failure)
+    if found[0].problems == found[1].problems:
+        raise found[0]
 
 
 def fit_together(

@@ -14,6 +14,7 @@ from bpcli.engine.objective import Objective
 from bpcli.engine.state import training_state
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Layer
+from bpcli.parts.data.synthetic import Synthetic
 from bpcli.records.training import Failure, Problem
 from bpcli.studies.run import modelfile
 from bpcli.studies.run import setup as setting_up
@@ -176,3 +177,43 @@ def test_data_that_changes_while_it_is_read_begins_no_run(tmp_path: Path, monkey
     with pytest.raises(Failure, match="has changed while it was read"):
         known.fingerprints.of([tmp_path / "a.csv"])
     assert fingerprint["bytes"] == 16
+
+
+MADE_UP = """\
+data:
+  train: {type: synthetic, shape: moons, rows: 10000000}
+architecture: [{type: dense, units: 2}]
+loss: softmax_cross_entropy
+training: {epochs: 1, batch_size: 7}
+"""
+
+
+def test_what_fits_no_number_of_made_up_rows_is_refused_before_many_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(MADE_UP)
+    honest, made = Synthetic.load, list[int]()
+
+    def load(self: Synthetic, *words: Any, **more: Any) -> Any:
+        made.append(self.rows)
+        assert self.rows < 10_000_000
+        return honest(self, *words, **more)
+
+    monkeypatch.setattr(Synthetic, "load", load)
+    with pytest.raises(Failure, match="the network has 3 outputs and the data has 2 classes"):
+        set_up(tmp_path / "a.yaml", ["architecture.0.units=3"])
+    assert made == list(setting_up.TRIED_ROWS)
+    monkeypatch.setattr(setting_up, "MANY_MADE_UP_ROWS", 100)
+    monkeypatch.setattr(setting_up, "TRIED_ROWS", (20, 40))
+    for sets, text in (
+        ([], ""),
+        (["optimizer=rprop"], "rprop needs all 400 training rows in every step"),
+        (["data.validation=0.01", "data.fold={of: 30, number: 1}"], ""),  # 20 rows are too few for that
+    ):
+        try:
+            set_up(tmp_path / "a.yaml", ["data.train.rows=400", *sets])
+            said = ""
+        except Failure as failure:
+            said = failure.problems[0].text
+        assert (text in said, bool(said)) == (True, bool(text)), said
+        assert made[-1] == 400, "what depends on how many rows there are is found with all of them"
