@@ -37,7 +37,7 @@ def gradcheck(
         raise typer.BadParameter("--external needs the network: a config, a run or a model", param_hint="--external")
 
     from bpcli.records.training import Exit
-    from bpcli.render.console import show, show_json, show_problems, show_result, waiting
+    from bpcli.render.console import progress, show, show_json, show_problems, show_result, waiting
     from bpcli.render.gradcheck import gradcheck_report, part_table
     from bpcli.render.json_text import dumps
     from bpcli.studies.custom.load import load
@@ -55,8 +55,9 @@ def gradcheck(
     if path is not None:
         with waiting("checking"):
             opened = open_target(path, TracedRows(batch=True), set_ or (), command="gradcheck")
-            show_problems(long_work(opened))
-            reports = [check_external(opened, external) if external else check_gradients(opened, seed)]
+        show_problems(long_work(opened, gradients=external is None))
+        with progress("checking") as notify:
+            reports = [check_external(opened, external) if external else check_gradients(opened, seed, notify)]
     else:
         with waiting("checking"):
             reports = [check_own(leaf, seed) for leaf in mine]

@@ -7,6 +7,7 @@ character that does not print as an escape, but for the line breaks that are our
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -25,6 +26,8 @@ from bpcli.records.training import Problem
 from bpcli.render.json_text import dumps
 from bpcli.render.problems import rich_text
 
+QUIET_SECONDS = 10.0
+"""How long nothing is said of long work, where nothing can be drawn over."""
 PIPED_WIDTH = 80  # columns, at least, where there is no terminal to ask
 ASCII_HEADER_LINE = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """A line under the header, for terminals that cannot draw one."""
@@ -100,6 +103,26 @@ def waiting(what: str) -> Iterator[None]:
         return
     with console(sys.stderr).status(what, spinner="line"):
         yield
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """Yields what says where long work is: on a terminal it is drawn over, elsewhere a line stands on stderr, one in
+    QUIET_SECONDS at most."""
+    began = said = time.monotonic()
+    if can_redraw(sys.stderr):
+        with console(sys.stderr).status(what, spinner="line") as status:
+            yield lambda step: status.update(printable(f"{what}: {step}"))
+        return
+
+    def notify(step: str) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= QUIET_SECONDS:
+            said = now
+            say(f"{what}: {step}, after {now - began:.0f} s")
+
+    yield notify
 
 
 def can_redraw(stream: TextIO) -> bool:

@@ -11,6 +11,7 @@ from cli_lab import lab as lab
 from own_parts import own as own
 from rich.text import Text
 
+from bpcli.render import console
 from bpcli.render.gradcheck import part_table
 from bpcli.studies.custom.load import load
 from bpcli.studies.gradcheck.check_parts import check_part
@@ -286,3 +287,14 @@ def test_say_what_to_check(lab: Lab) -> None:
 
 def test_help_says_what_it_cannot_see(lab: Lab) -> None:
     assert "no gradient check can see" in textwrap.dedent(" ".join(lab.run("gradcheck", "--help").out.split()))
+
+
+def test_long_work_says_where_it_is(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line in ten seconds: of a short check none."""
+    assert lab.good("gradcheck", "trees.yaml").err == ""
+    monkeypatch.setattr(console, "QUIET_SECONDS", 0.0)
+    lines = lab.good("gradcheck", "trees.yaml", "--json").err.splitlines()
+    assert lines[0] == "checking: dense_1.dx, after 0 s"
+    assert "checking: dense_2.dW, after 0 s" in lines
+    assert [line for line in lines if "dense_2, batches of many sizes" in line]
+    assert all(line.startswith("checking: ") for line in lines)

@@ -266,6 +266,7 @@ def test_a_line_that_describes_no_epoch(folder: Folder, line: bytes) -> None:
         {"root": "a\0"},
         {"root": "\ud83d"},
         {"sets": ["\ud800"]},
+        {"environment": mutations.nested(400)},
     ],
 )
 def test_a_run_that_says_what_none_does(folder: Folder, change: Any) -> None:
@@ -274,7 +275,8 @@ def test_a_run_that_says_what_none_does(folder: Folder, change: Any) -> None:
     refused(folder, file, json.dumps(record | change).encode(), "it does not say how the run began")
 
 
-@pytest.mark.parametrize("change", [{"folds": "2"}, {"folds": 1}, {"folds": 10**9}, {"sets": [1]}, {"root": None}])
+@pytest.mark.parametrize("change", [{"folds": "2"}, {"folds": 1}, {"folds": 10**9}, {"sets": [1]}, {"root": None},
+                                    {"more": mutations.nested(400)}])  # fmt: skip
 def test_folds_that_say_what_none_do(tmp_path: Path, change: Any) -> None:
     record = {"folds": 2, "root": ".", "sets": [], "config": "0"} | change
     (tmp_path / "folds.json").write_text(json.dumps(record))

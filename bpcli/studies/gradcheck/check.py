@@ -85,6 +85,7 @@ class Gradcheck:
 
     target: TraceTarget | GradcheckTarget
     seed: int = 0
+    notify: Callable[[str], None] = lambda what: None  # is called with what is checked next
     tensor_rows: dict[tuple[str, str], list[TensorRow]] = field(default_factory=dict)
     mismatches: dict[str, tuple[ForwardMismatch, str]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -129,9 +130,8 @@ class Gradcheck:
         rows = self._rows()
         own = any(is_own(bound.layer) for bound in self.batch.chain.walk())
         points = (*POINTS, EVALUATION, *(OWN_POINTS if own else ()))
-        network_plan = self.network.network_plan
         return GradcheckReport(
-            self.target.name, self.target.weights, self.target.rows, self.n, network_plan.size,
+            self.target.name, self.target.weights, self.target.rows, self.n, self.network.network_plan.size,
             points, self.seed, rows, found, tuple(self._findings(rows, found)),
             tuple(self._notes(rows)), self.evaluations, time.perf_counter() - began, self.target.warnings,
             tuple(self.layers),
@@ -148,6 +148,7 @@ class Gradcheck:
         self, gradient: CheckedGradient, effort: Effort, clues: Callable[[], Clues], layer: Layer | None = None
     ) -> None:
         """Asks the witnesses of a tensor at a point, and keeps what they say; where it is wrong, the cause too."""
+        self.notify(gradient.tensor)
         evidence = ask_witnesses(gradient, effort, self.rng)
         self.evaluations += evidence.evaluations
         self.tensor_rows.setdefault((gradient.scope, gradient.tensor), []).append(tensor_row(gradient, evidence))
@@ -261,6 +262,7 @@ class Gradcheck:
         for node in (n for n in self.network.network_plan.walk() if only in ("", n.path)):
             key = node.layer.model_copy(update={"name": None}), node.x
             if key not in known:
+                self.notify(f"{node.path}, batches of many sizes")
                 known[key] = check_layer(node, sizes, _forward_seconds(node, 100) / 100, self.seed)
             check = known[key].renamed(node.path)
             self.layers.append(check.laws)
@@ -391,6 +393,8 @@ def _effort(cost: float, budget: float, terms: int = 0) -> Effort:
     return Effort(min(2000, complex_steps), min(25_000, differences), 500, directions)
 
 
-def check_gradients(target: TraceTarget | GradcheckTarget, seed: int = 0) -> GradcheckReport:
-    """Checks every gradient of a network, at points drawn by `seed`."""
-    return Gradcheck(target, seed).report()
+def check_gradients(
+    target: TraceTarget | GradcheckTarget, seed: int = 0, notify: Callable[[str], None] = lambda what: None
+) -> GradcheckReport:
+    """Checks every gradient of a network, at points drawn by `seed`; calls `notify` with what comes next."""
+    return Gradcheck(target, seed, notify).report()

@@ -26,7 +26,7 @@ from bpcli.config.scalars import MAX_INTEGER
 from bpcli.family.plan import Array
 from bpcli.numeric.free_memory import require_memory
 from bpcli.numeric.vectors import all_finite
-from bpcli.records.plain import plain
+from bpcli.records.plain import MAX_DEPTH, is_deeper, plain
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.run.atomic import atomic_bytes, file_kind
 
@@ -35,7 +35,6 @@ METADATA_KEY = "bpcli"
 MAX_HEADER_BYTES = 16 * 2**20  # bytes; a bound on what a file can make us parse
 MAX_KEYS = 1000  # keys of metadata; a model has one
 MAX_AXES = 8  # axes of a tensor
-MAX_DEPTH = 100  # levels of tables and lists; a config has 64
 TENSOR_NAME = re.compile(r"[\w.\-]{1,4096}")  # 31 branches inside each other, each of a name of 64
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
@@ -187,15 +186,6 @@ def parse_object(path: Path, text: bytes | str) -> dict[str, Any]:
     if is_deeper(found, MAX_DEPTH):
         raise damaged_file(path, f"its header is nested more than {MAX_DEPTH} levels deep")
     return found
-
-
-def is_deeper(tree: Any, levels: int) -> bool:
-    """Whether there are more than so many levels of tables and lists in each other."""
-    level = [tree]
-    for _ in range(levels):
-        inner = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
-        level = [child for child in inner if isinstance(child, dict | list)]
-    return bool(level)
 
 
 def bounded_int(text: str) -> int:

@@ -33,6 +33,8 @@ DOUBLE = "dtype=float64"
 
 MANY_TERMS, MAX_TERMS = 1_000_000_000, 100_000_000_000
 """Multiply-adds of a pass from which on to work out every term takes minutes, and of a row from which on hours."""
+TIMES_CHECKED, FEW_ROWS = 50, 7
+"""How often gradcheck goes over a term, as against once, and in how many rows at most."""
 
 
 @dataclass(frozen=True)
@@ -220,13 +222,18 @@ def _check_size(network_plan: NetworkPlan, rows: int) -> None:
     require_memory(needed, f"to work out a step on {rows:,} rows", "fewer rows, or smaller layers")
 
 
-def long_work(target: TraceTarget) -> tuple[Problem, ...]:
-    """Returns a warning, for before it is begun, where it takes minutes to go over the terms of a step."""
-    terms = len(target.x) * sum(node.plan.multiply_adds for node in target.network_plan.walk())
-    if terms < MANY_TERMS:
+def long_work(target: TraceTarget, *, gradients: bool = False) -> tuple[Problem, ...]:
+    """Returns a warning, for before it is begun, where it takes minutes to go over the terms of a step, or with
+    `gradients` to check the gradients of a few rows."""
+    rows = min(len(target.x), FEW_ROWS) if gradients else len(target.x)
+    terms = rows * sum(node.plan.multiply_adds for node in target.network_plan.walk())
+    if terms < (MANY_TERMS // TIMES_CHECKED if gradients else MANY_TERMS):
         return ()
-    text = f"to go over the {terms:,} terms of {len(target.x):,} rows takes minutes"
-    return (Problem(text, code="long", level="warning", help="fewer rows, or a smaller network"),)
+    text = f"to go over the {terms:,} terms of {rows:,} rows takes minutes"
+    if gradients:
+        text = f"to check the gradients of {terms:,} terms, in {rows:,} rows, takes a minute or more"
+    help = "fewer units, channels or pixels" if gradients else "fewer rows, or a smaller network"
+    return (Problem(text, code="long", level="warning", help=help),)
 
 
 def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:

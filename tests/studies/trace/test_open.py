@@ -189,6 +189,10 @@ def test_a_step_that_takes_too_long_or_too_much_memory_is_refused_and_a_long_one
     monkeypatch.setattr(opening, "MANY_TERMS", terms)
     (warning,) = long_work(target)
     assert warning.text == f"to go over the {terms} terms of 1 rows takes minutes"
+    monkeypatch.setattr(opening, "MANY_TERMS", terms * opening.TIMES_CHECKED)
+    assert long_work(target) == ()
+    (warning,) = long_work(target, gradients=True)
+    assert warning.text == f"to check the gradients of {terms} terms, in 1 rows, takes a minute or more"
     monkeypatch.setattr(opening, "MAX_TERMS", terms - 1)
     with pytest.raises(Failure, match=f"a row takes {terms} multiply-adds"):
         open_target(file, TracedRows())

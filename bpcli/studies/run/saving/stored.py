@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bpcli.config.validate import error_line
+from bpcli.records.plain import MAX_DEPTH, is_deeper
 from bpcli.records.training import EpochRow, Exit, Failure, Problem
 from bpcli.studies.run.saving.regular_file import read_regular
 
@@ -79,6 +80,8 @@ def read_record(file: Path, kind: type[Record], what: str, help: str) -> tuple[R
     why = ""
     try:
         found = json.loads(read_regular(file, MAX_RECORD_BYTES).decode("utf-8"))
+        if is_deeper([found], MAX_DEPTH):
+            raise ValueError("nested too deep")
         return kind.model_validate(found), found
     except ValidationError as error:
         why = f" ({error_line(error)})"
