@@ -159,7 +159,7 @@ def _derived_program(
         found = Reverse(
             [g.equation for g in grids], seeds, ranks, dict(numbers), [g.size for g in grids], shapes
         ).derive()
-    except (NotationError, RecursionError):
+    except (NotationError, RecursionError, ArithmeticError):  # the last of a number too large for a float
         return None
     results = {f"d{name}": shape for name, shape in by} | {g.name: g.shape for g in grids} | program.shapes
     forward = [typed_equation(g.equation) for g in grids]
