@@ -26,8 +26,11 @@ SHARES = 0.005, 0.5
 """The least and the greatest share of the values that it makes."""
 
 RANGES = 3.0
-"""Ranges of all other values that it lies away from them, at least: a number of one digit (888.8), or one below zero
-where no other is, or a date; other numbers may be values of their own (365 among days of a month)."""
+"""Ranges of all other values that it lies away from them, at least: a number of sevens, eights or nines (888.8), or
+one below zero where no other is, or a date; other numbers may be values of their own (365 among days of a month)."""
+
+CAP_FROM = 1000
+"""Numbers beyond this may be caps: an income of 99999 where others are 60000 is one, unless it is RANGES away."""
 
 HUGE = 1e15
 """Numbers beyond this are taken for what stands for no target, where they lie apart."""
@@ -66,7 +69,7 @@ def usual_sentinels(values: Array) -> tuple[float, ...]:
     """Returns which of the numbers of a target (n,) seem to stand for no value: those of a usual form alone, since rows
     without a target are left out; so for codes, of which any may be far from the others."""
     found = sentinels_of(values, "number")
-    return tuple(v for v in found if looks_like_sentinel(v) or _digits(v) == {"9"} or abs(v) > HUGE)
+    return tuple(v for v in found if looks_like_sentinel(v) or _is_of(v, "9", 1) or abs(v) > HUGE)
 
 
 def find_sentinels(values: Array, counts: Array) -> tuple[float, ...]:
@@ -83,13 +86,15 @@ def find_sentinels(values: Array, counts: Array) -> tuple[float, ...]:
     formed = np.zeros(len(values), bool)
     if odd.any() and len(rest) > 1:
         low, high = float(rest.min()), float(rest.max())
-        formed = odd & (counts > 1) & ((low - values > high - low) | (values - high > high - low))
+        cap = (values > CAP_FROM) & (10 * high >= values)  # the largest number of so many digits
+        above = values - high > np.where(cap, RANGES, 1.0) * (high - low)
+        formed = odd & (counts > 1) & ((low - values > high - low) | above)
 
     def ranges(value: float, count: int, often: bool, lowest: float) -> float:
         below = value < 0 <= lowest
-        if count > 1 and below and _digits(value) == {"9"}:
+        if count > 1 and below and _is_of(value, "9", 1):
             return 1.0
-        return np.inf if not often else RANGES if below or len(_digits(value)) == 1 else ANY_RANGES
+        return np.inf if not often else RANGES if below or any(_is_of(value, d, 2) for d in "789") else ANY_RANGES
 
     more = _apart(values[~formed], counts[~formed], ranges)
     return tuple(sorted((*values[formed].tolist(), *more)))
@@ -119,9 +124,10 @@ def looks_like_sentinel(value: float) -> bool:
     return value == -1 or (len(digits) > 1 and set(digits) == {"9"}) or value in SENTINEL_LIMITS
 
 
-def _digits(value: float) -> set[str]:
-    """Returns the different digits of a number of up to six: a 9 of -9.99 or 9999.9."""
-    return set(f"{abs(value):.6g}".replace(".", ""))
+def _is_of(value: float, digit: str, least: int) -> bool:
+    """Whether a number of up to six digits consists of one alone, so many times at `least`: 9999.9 and 888 do."""
+    digits = f"{abs(value):.6g}".replace(".", "")
+    return set(digits) == {digit} and len(digits) >= least
 
 
 def _known(values: Array, counts: Array) -> tuple[Array, Array]:

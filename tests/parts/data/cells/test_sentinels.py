@@ -61,7 +61,8 @@ def test_a_number_that_comes_back_ranges_away_stands_for_no_value(odd: float) ->
     [
         (UNIT, 0.0), (UNIT + 5, 0.0),  # what there is none of
         (UNIT, 2.5), (AMOUNTS, AMOUNTS.max()), (COUNTS, COUNTS.max()), (CAPPED, 99_999),
-        (UNIT, 1.999), (np.ceil(29 * UNIT), 365), (np.repeat(np.arange(5.0), 80), 50),  # packs of 1 to 4, and of 50
+        (UNIT, 1.999), (np.floor(30 * UNIT) / 200, 1.0), (np.ceil(29 * UNIT), 365), (np.ceil(41_310 * UNIT), 99_999),
+        (np.repeat(np.arange(5.0), 80), 50),  # packs of 1 to 4, and of 50
     ],
 )  # fmt: skip
 def test_a_number_near_the_others_is_a_value(values: Array, odd: float) -> None:
