@@ -17,6 +17,7 @@ from bpcli.parts.data.files import data_error, display_path, encoding_of, excerp
 from bpcli.records.training import Failure, Problem
 
 SAMPLE_ROWS = 200  # rows that decide which columns are text
+QUOTED_ROWS = 5  # whose first cells stand in quotes, where they are names
 START_BYTES = 1 << 12  # of a file, and of a line, that say what a file may be
 
 
@@ -82,9 +83,12 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
     if form.header is False:
         names = tuple(map(str, range(len(cells))))
     sample = tuple(itertools.islice(lines, SAMPLE_ROWS))
+    longer = form.header is not False and all(len(row) == len(names) + 1 for _, row in sample)
+    front = "`row` and a tab" if delimiter == "\t" else f"`row{delimiter}`"
+    names = ("", *names) if longer and _are_named(path, encoding, sample) else names
     for number, row in sample:
         if len(row) != len(names):
-            raise ragged_row(path, number, row, len(names), encoding, names)
+            raise ragged_row(path, number, row, len(names), encoding, names, start=front * longer)
     if form.header is False:
         sample = (first, *sample)
     if not sample:
@@ -95,6 +99,15 @@ def scan_layout(path: Path, form: CsvFormat | None = None) -> CsvLayout:
         decimal = "," if has_decimal_commas(cell.strip() for _, row in sample for cell in row) else "."
     skip = sample[0][0] - 1 if declared or form.header is not False else 0
     return CsvLayout(path, delimiter, names, skip, sample, encoding, decimal, form.comment, line)
+
+
+def _are_named(path: Path, encoding: str, rows: Sequence[tuple[int, list[str]]]) -> bool:
+    """Whether rows that have a cell more than the header start with their names, as R writes them: all differ, and
+    stand in quotes."""
+    first = [row[0].strip() for _, row in rows]
+    shown = [excerpt(path, number, encoding) for number, _ in rows[:QUOTED_ROWS]]
+    quoted = all(lines and lines[0][1].startswith('"') for lines in shown)
+    return quoted and len(set(first)) == len(first) and any(row[-1].strip() for _, row in rows)
 
 
 def _declared_delimiter(path: Path, encoding: str) -> str:
@@ -121,6 +134,9 @@ def _sniff(path: Path, encoding: str, comment: str | None) -> str:
     for delimiter, found in widths.items():
         if found and found[0] > 1 and len(set(found)) == 1:
             return delimiter
+    blanks = _widths(head, " ")
+    if blanks and blanks[0] > 1 and head[0].startswith('"') and all(found[:1] == [1] for found in widths.values()):
+        return " "  # as R writes a table
     return max(",;\t|", key=lambda d: widths[d][0] if widths[d] else 0)
 
 
@@ -226,11 +242,19 @@ def rows(path: Path, delimiter: str, encoding: str, comment: str | None) -> Iter
                 yield lines.start, cells
 
 
-def ragged_row(path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str]) -> Failure:
-    """Returns the failure of a row that has more or fewer cells than the header."""
+def ragged_row(
+    path: Path, line: int, cells: list[str], width: int, encoding: str, names: Sequence[str], start: str = ""
+) -> Failure:
+    """Returns the failure of a row that has more or fewer cells than the header; where all rows have one more, `start`
+    is what the header may lack."""
     text = f"this row has {len(cells)} cell{'s' * (len(cells) != 1)}, {width} expected"
     help = "write all cells of the row, empty ones too: a delimiter between each two; or remove the row"
-    help = "a cell that contains the delimiter must stand in quotes" if len(cells) > width else help
+    if len(cells) > width:
+        help = "a cell that contains the delimiter must stand in quotes"
+        if start:
+            help = "all rows have a cell more than the header has names: where rows start with names or numbers of "
+            help += f"their own, as R writes them, write {start} in front of the header; or quote the cells that "
+            help += "contain the delimiter"
     if len(cells) == width + 1 and not cells[-1]:
         help = "it ends in a delimiter, and the header does not: remove it, or name one more column"
     if names and names[0].startswith(("#", "%")):

@@ -98,6 +98,34 @@ def test_the_euro_sign_tells_windows_from_latin_1(cell: str, encoding: str) -> N
     assert f"`encoding: {encoding}`" in found.help
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
+def test_names_of_rows_as_r_writes_them(delimiter: str) -> None:
+    """In quotes before each row, and in the header left out."""
+    rows = [['"a"', '"k"', '"y"'], ['"1"', "1.5", '"u"', "3"], ['"Mazda RX4"', "2.5", '"v"', "4"]]
+    for count in (2, 3):
+        Path("a.csv").write_text("".join(delimiter.join(row) + "\n" for row in rows[:count]))
+        table = source("a.csv", drop=("",)).load(Path("."))
+        assert table.order == ("a", "k")
+        assert table.numbers.tolist() == [[1.5], [2.5]][: count - 1]
+    found, _ = problem(Path("a.csv").read_bytes())
+    assert found.code == "no-name"
+
+
+@pytest.mark.parametrize(
+    ("rows", "help"),
+    [
+        ("1,2,u,3\n2,4,v,5\n", "write `row,` in front of the header"),  # may be names; or the last name is lacking
+        ('"1",2,u,3\n"1",4,v,5\n', "write `row,` in front of the header"),  # names of rows differ
+        ('"1",2,u,\n"2",4,v,\n', "it ends in a delimiter"),
+        ("1,u,3\n2,4,v,5\n", "a cell that contains the delimiter must stand in quotes"),
+    ],
+)
+def test_rows_that_are_longer_than_the_header(rows: str, help: str) -> None:
+    found, _ = problem(f"a,k,y\n{rows}")
+    assert found.code == "ragged-row"
+    assert help in found.help
+
+
 def test_utf_32_is_read_and_the_order_of_utf_16_is_told() -> None:
     Path("a.csv").write_bytes("a,y\n1,2\n3,4\n".encode("utf-32"))
     assert source("a.csv").load(Path(".")).numbers.tolist() == [[1.0], [3.0]]
