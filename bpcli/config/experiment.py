@@ -63,6 +63,13 @@ class Checkpoint(Settings):
     )
     keep: int = Field(2, ge=1, description="how many of the newest stay")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        if isinstance(value, str | int | float):
+            raise PydanticCustomError("interval", "expected a mapping of settings: write {every: 30s}")
+        return value
+
     @field_validator("every", mode="before")
     @classmethod
     def _every(cls, value: Any) -> Any:
@@ -70,6 +77,8 @@ class Checkpoint(Settings):
             raise PydanticCustomError("interval", "a number of what? write 30s, 5min, 1h, 1 epoch or 1000 steps")
         if isinstance(value, str):
             found = INTERVAL.fullmatch(value)
+            if found is None and INTERVAL.fullmatch(re.sub(r"[0-9]{9,}", "9", value)):
+                raise PydanticCustomError("interval", "an interval has at most 9 digits: 30s, 1 epoch or 1000 steps")
             if found is None:
                 raise PydanticCustomError("interval", "no interval: write 30s, 5min, 1h, 1 epoch or 1000 steps")
             if not float(found[1] or found[3]):

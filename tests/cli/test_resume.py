@@ -250,6 +250,8 @@ def test_more_epochs(lab: Lab) -> None:
     record = json.loads((lab.path / "run" / "run.json").read_text())
     assert record["sets"] == ["training.epochs=6"]
     assert lab.good("train", "--resume", "run").err.startswith("this run was finished before: all 6 epochs are done")
+    fewer = lab.good("train", "--resume", "run", "--set", "training.epochs=2").err
+    assert fewer.startswith("this run was finished before: 6 epochs are done, and 2 were asked for")
 
 
 def test_a_schedule_keeps_the_length_it_began_with(stops: Lab) -> None:

@@ -60,7 +60,7 @@ class NewFile:
     def __init__(self, path: Path, *, follow: bool = True) -> None:
         self.path, self._target = path, Path(os.path.realpath(path)) if follow else path
         with self._explained():
-            self._old = mode_of(self._target, follow=follow)
+            self._old = mode_of(path, follow=follow)  # of the path: /dev/stdout leads to what has none
             if self._old is not None and not stat.S_ISREG(self._old):
                 raise cannot_create(path, f"{path} is {file_kind(self._old)}, not a file that could be replaced")
             remove_abandoned(self._target.parent)

@@ -190,7 +190,9 @@ class Trainer:
                 return "patience", reason
             if p.ended:
                 return "converged", f"converged: {p.ended}"
-        return ("epochs", f"all {training.epochs} epochs are done") if p.epoch >= training.epochs else None
+        if p.epoch > training.epochs:
+            return "epochs", f"{p.epoch} epochs are done, and {training.epochs} were asked for"
+        return ("epochs", f"all {training.epochs} epochs are done") if p.epoch == training.epochs else None
 
     def warn(self, problem: Problem) -> None:
         """Adds a warning to the report, and hands it to the callbacks at once."""

@@ -256,6 +256,17 @@ def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+def test_what_leads_to_a_pipe_is_one() -> None:
+    """As /dev/stdout does, whose other name is no path."""
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(Failure, match=f"/dev/fd/{writing} is a pipe, not a file that could be replaced"):
+            atomic_bytes(Path(f"/dev/fd/{writing}"), NEW)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     link, target = tmp_path / "link", tmp_path / "there" / "model"

@@ -1,5 +1,6 @@
 """New run folders: whatever ends the process while one is made, a training can begin in it again."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ def create_folder(name: str, out: Path | None, files: Mapping[str, bytes], *with
     shows that what stands beside it without a record is a beginning that was cut short, which is begun anew. Raises
     Failure where the folder cannot be made or is taken.
     """
-    fresh = out is None or not out.exists()
+    fresh = out is None or not os.path.exists(out)
     folder = claim_folder(name, out)
     with ExitStack() as undo:
         if fresh:

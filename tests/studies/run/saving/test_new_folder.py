@@ -146,3 +146,10 @@ def test_a_folder_that_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest
         claim_folder("x", tmp_path)
     assert int(caught.value.exit) == Exit.CANNOT_CREATE
     assert caught.value.problems[0].text == f"cannot look into {tmp_path}: Permission denied"
+
+
+def test_a_name_that_is_too_long_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Failure) as caught, create_run("x", tmp_path / ("x" * 300), {}):
+        pass
+    assert caught.value.exit == Exit.CANNOT_CREATE
+    assert caught.value.problems[0].text.endswith(": File name too long")

@@ -147,6 +147,15 @@ def test_no_interval(every: Any) -> None:
         Checkpoint(every=every)
 
 
+def test_an_interval_that_is_too_long_or_stands_alone_says_so() -> None:
+    for every in ("99999999999999999999 steps", "9999999999s", "1.0000000001 min"):
+        with pytest.raises(ValueError, match="an interval has at most 9 digits"):
+            Checkpoint(every=every)
+    for alone in ("30s", 30, "1 epoch"):
+        with pytest.raises(ValueError, match=r"expected a mapping of settings: write \{every: 30s\}"):
+            Checkpoint.model_validate(alone)
+
+
 def test_checkpoints_come_when_they_were_asked_for() -> None:
     def due(every: str, step: int, epoch: int) -> tuple[bool, bool]:
         state: Any = SimpleNamespace(progress=SimpleNamespace(step=step, epoch=epoch), experiment=SimpleNamespace(
