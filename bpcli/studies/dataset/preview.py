@@ -9,6 +9,7 @@ from bpcli.family import Array, Scaler, Table, Treatment
 from bpcli.numeric.lazy_rows import NUMBERS_PER_BLOCK, MappedRows, RowBlocks
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import sentinels_of, usual_sentinels
+from bpcli.parts.data.cells.sentinels import looks_like_sentinel
 from bpcli.parts.data.files import yaml_name
 from bpcli.records.training import ColumnRow, Problem
 from bpcli.studies.dataset.columns import ColumnEncoder, date_text
@@ -16,6 +17,7 @@ from bpcli.studies.dataset.far_off import target_values
 from bpcli.studies.dataset.preprocessor import Preprocessor
 
 ROWS_SHOWN = 5  # the first of train
+ROWS_LOOKED_AT = 1 << 14  # of a column, before all of them
 
 TIMES_CHANCE = 2.0  # as many rows that stand twice as chance gives, from which on it is no chance
 DEVIATIONS = 4.0  # standard deviations of what chance gives, besides
@@ -48,17 +50,24 @@ def column_rows(table: Table, rows: Array, preprocessor: Preprocessor, scale: Sc
         j = table.at[c.name]
         treated, missing = _treatment_text(c, scaled), float(gaps[j]) / len(rows)
         written, limits = table.format_words(c.name), (float(low[j]), float(high[j]))
-        odd = _sentinels(table, rows, j)
+        odd = _sentinels(table, rows, j, limits)
         found.append(ColumnRow(c.name, c.kind, *limits, 0, treated, missing, written, odd))
     return tuple(found)
 
 
-def _sentinels(table: Table, rows: Array, j: int) -> tuple[float, ...]:
-    """Returns the numbers or dates of a column that seem to stand for no value."""
-    values = table.numbers[rows, j]
-    if table.pivot is not None and table.pivot[j]:
-        values = values.astype(np.float64) + table.pivot[j]
-    return sentinels_of(values, table.kind(table.names[j]))
+def _sentinels(table: Table, rows: Array, j: int, limits: tuple[float, float]) -> tuple[float, ...]:
+    """Returns the numbers or dates of a column that seem to stand for no value. Of a long one all are looked at where
+    its least or its greatest, the `limits`, has the form or stands in its first rows, too."""
+    few = _numbers(table, rows[:ROWS_LOOKED_AT], j)
+    if not any(looks_like_sentinel(limit) or (few == limit).any() for limit in limits):
+        return ()
+    return sentinels_of(_numbers(table, rows, j), table.kind(table.names[j]))
+
+
+def _numbers(table: Table, rows: Array, j: int) -> Array:
+    """Returns a column in these rows, its pivot put in."""
+    values: Array = table.numbers[rows, j]
+    return values if table.pivot is None or not table.pivot[j] else values.astype(np.float64) + table.pivot[j]
 
 
 def target_sentinels(table: Table, rows: Array) -> dict[str, tuple[float, ...]]:
