@@ -103,9 +103,8 @@ def trace(
     form = page_format(out, said and said.value, Format.text.value, list(Format))
     plain = traced.only_ascii(ascii, out) if form == Format.text else ascii
     shown = detail or DetailOption("path" if param else "neuron" if layer or example else "overview")
-    found = _derived(
-        request, View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain), seed
-    )
+    view = View(shown.value, tuple(layer or ()), tuple(param or ()), steps, digits, entries, terms, plain)
+    found = _derived(request, view, seed, whole=golden is not None or form == Format.json)
     if golden is not None:
         return _compare(found, golden)
     write_derivation(found, form, out, width, plain)
@@ -113,14 +112,17 @@ def trace(
     return _exit_code(found.wrong)
 
 
-def _derived(request: traced.TraceRequest, view: View, seed: int) -> Derivation:
-    """Returns the step worked out, of the variant with this seed; shows its warnings."""
+def _derived(request: traced.TraceRequest, view: View, seed: int, *, whole: bool) -> Derivation:
+    """Returns the step worked out, of the variant with this seed; shows its warnings. With `whole` all its numbers are
+    to be written. Raises Failure where they are too many."""
     from bpcli.render.console import show_problems, waiting
     from bpcli.studies.trace.derive_step import derive
-    from bpcli.studies.trace.open import long_work
+    from bpcli.studies.trace.open import check_numbers, long_work
     from bpcli.studies.trace.worksheet import draw_variant
 
     target, notes = request.open()
+    if whole:
+        check_numbers(target, view.steps)
     show_problems(long_work(target))
     draw_variant(target, seed)
     with waiting("working it out"):

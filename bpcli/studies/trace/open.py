@@ -1,6 +1,7 @@
 """What is traced: a network in float64, the rows it is shown, and where its training stands."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from bpcli.engine.state import network_state, restore
 from bpcli.engine.step import FirstOrderStep
 from bpcli.family import Array, CodedText, ColumnFormat, Source, Table
 from bpcli.numeric.free_memory import require_memory
+from bpcli.numeric.shapes import in_bytes
 from bpcli.numeric.streams import Stream
 from bpcli.parts.data.cells import cell_reader, is_gap
 from bpcli.records.training import Exit, Failure, Problem
@@ -33,6 +35,12 @@ DOUBLE = "dtype=float64"
 
 MANY_TERMS, MAX_TERMS = 1_000_000_000, 100_000_000_000
 """Multiply-adds of a pass from which on to work out every term takes minutes, and of a row from which on hours."""
+MAX_NUMBERS = 50_000_000
+"""Of a derivation as JSON."""
+NUMBERS_OF_A_WEIGHT, NUMBERS_OF_AN_OUTPUT = 14, 4
+"""Of a derivation: about how many there are for each weight (with Adam) and for each output of a layer, by step."""
+JSON_BYTES, NUMBER_BYTES = 32, 200
+"""Of a number of a derivation as JSON: on the disk, and in memory while it is written."""
 TIMES_CHECKED, FEW_ROWS = 50, 7
 """How often gradcheck goes over a term, as against once, and in how many rows at most."""
 
@@ -234,6 +242,24 @@ def long_work(target: TraceTarget, *, gradients: bool = False) -> tuple[Problem,
         text = f"to check the gradients of {terms:,} terms, in {rows:,} rows, takes a minute or more"
     help = "fewer units, channels or pixels" if gradients else "fewer rows, or a smaller network"
     return (Problem(text, code="long", level="warning", help=help),)
+
+
+def numbers_written(target: TraceTarget, steps: int) -> int:
+    """Returns about how many numbers a derivation has, as JSON holds them."""
+    outputs = sum(math.prod(node.plan.y) for node in target.network_plan.walk()) * len(target.x)
+    return steps * (NUMBERS_OF_A_WEIGHT * target.network_plan.size + NUMBERS_OF_AN_OUTPUT * outputs)
+
+
+def check_numbers(target: TraceTarget, steps: int) -> None:
+    """Raises Failure where the whole of a derivation has more numbers than a file of JSON should hold,
+    NotEnoughMemoryError where there is no room for them: before they are worked out."""
+    numbers, rows = numbers_written(target, steps), len(target.x)
+    what = f"{target.network_plan.size:,} weights, {rows:,} row{'s' * (rows > 1)} and {steps} step{'s' * (steps > 1)}"
+    help = "fewer units, rows or steps; or without --json and --golden: `--layer NAME` shows a part"
+    if numbers > MAX_NUMBERS:
+        text = f"JSON of {what} has about {numbers:,} numbers, {in_bytes(numbers * JSON_BYTES)}; the most is "
+        raise Failure(Problem(f"{text}{MAX_NUMBERS:,}", code="too-long", help=help))
+    require_memory(numbers * NUMBER_BYTES, f"for JSON of {what}", help)
 
 
 def _of_setup(setup: Setup, rows: TracedRows, epoch: int) -> tuple[Array, Array, str]:

@@ -12,8 +12,10 @@ import pytest
 from bpcli.numeric import free_memory
 from bpcli.numeric.free_memory import NotEnoughMemoryError
 from bpcli.records.training import Exit, Failure
+from bpcli.render.trace.json import json as as_json
 from bpcli.studies.trace import open as opening
-from bpcli.studies.trace.open import TracedRows, TraceTarget, long_work, open_target
+from bpcli.studies.trace.derive_step import View, derive
+from bpcli.studies.trace.open import TracedRows, TraceTarget, check_numbers, long_work, open_target
 
 TABLE = """size,kind,born,sold,y
 1.5,red,2024-01-01,yes,a
@@ -202,3 +204,28 @@ def test_a_step_that_takes_too_long_or_too_much_memory_is_refused_and_a_long_one
     monkeypatch.setattr(free_memory, "available_bytes", lambda: 100)
     with pytest.raises(NotEnoughMemoryError, match=r"needed to work out a step on 1 rows, and 100 B are"):
         opening._check_size(target.network_plan, 1)
+
+
+def test_a_derivation_of_too_many_numbers_is_refused_before_it_is_worked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(value: Any) -> int:
+        if isinstance(value, list | dict):
+            return sum(map(counted, value.values() if isinstance(value, dict) else value))
+        return isinstance(value, int | float)
+
+    wide = [{"type": "dense", "units": 40, "activation": "tanh"}, {"type": "dense", "units": 1}]
+    target = open_target(config(tmp_path, architecture=wide), TracedRows())
+    announced = opening.numbers_written(target, 2)
+    written = counted(json.loads(as_json(derive(target, View(steps=2)))))
+    assert 0.7 < announced / written < 1.3
+    check_numbers(target, 2)
+    monkeypatch.setattr(opening, "MAX_NUMBERS", announced - 1)
+    check_numbers(target, 1)
+    with pytest.raises(Failure, match=rf"2 steps has about {announced:,} numbers, .* most is {announced - 1:,}"):
+        check_numbers(target, 2)
+    monkeypatch.setattr(opening, "MAX_NUMBERS", announced)
+    monkeypatch.setattr(free_memory, "SMALL_BYTES", 0)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 100)
+    with pytest.raises(NotEnoughMemoryError, match=r"for JSON of .* weights, 1 row and 2 steps, and 100 B are free"):
+        check_numbers(target, 2)
