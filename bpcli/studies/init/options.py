@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from bpcli.config.validate import first_error
-from bpcli.family import Treatment
+from bpcli.family import Source, Treatment
 from bpcli.parts.data.columns.settings import TreatmentMap
 from bpcli.parts.data.columns.source import ColumnSource
 from bpcli.parts.data.files import yaml_name
@@ -102,7 +103,8 @@ def as_options(failure: Failure, data: str, rest: str, targets: Sequence[str] = 
         if key == "target":
             return f"`--target {value}`"
         spelled_out = data.strip()
-        source = spelled_out if spelled_out.startswith("{") else f"{{type: csv, path: {yaml_name(data)}}}"
+        kind = next((name for name, source in Source.registry.items() if source.reads(Path(data))), "csv")
+        source = spelled_out if spelled_out.startswith("{") else f"{{type: {kind}, path: {yaml_name(data)}}}"
         try:
             return f"`bpcli init {shell_word(_merged(source, f'{{{key}: {value}}}'))}{rest}`"
         except yaml.YAMLError:  # of an alias, or of bytes that are no text: a part of it cannot be read alone

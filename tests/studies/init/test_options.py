@@ -77,6 +77,17 @@ def test_settings_become_options(help: str, typed: str) -> None:
     assert failure.problems[0].help == typed
 
 
+def test_a_setting_is_one_of_a_source_of_the_kind_that_reads_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    failure = Failure(Problem("text", "code", help="write `skip_bad: true`"))
+    for data, kind in (("photos", "images"), ("a.npy", "npy"), ("a.parquet", "parquet"), ("a.txt", "csv")):
+        said = as_options(failure, data, "").problems[0].help
+        assert said == f"write `bpcli init '{{type: {kind}, path: {data}, skip_bad: true}}'`"
+
+
 def test_a_setting_is_added_to_a_source_that_is_spelled_out() -> None:
     failure = Failure(Problem("text", "code", help="add `encoding: latin-1`"))
     said = as_options(failure, "{type: csv, path: a.csv}", " --target y").problems[0].help
