@@ -40,6 +40,7 @@ COMMANDS = (
     Command("trace --example article --golden out/golden.json", ""),
     Command("predict run-trees --data trees.csv --out out/a.csv"),
     Command("predict run-trees --data trees.csv --append --warn --out out/a.json"),
+    Command("derive tanh --out out/a.md"),
     Command("examples xor --to out", ""),
     Command("schema --out out/a.json"),
     Command("eval run-png --sheet out/a.png", images=True),
