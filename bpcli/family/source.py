@@ -270,6 +270,7 @@ class Source(Part):
     """Where rows come from."""
 
     family: ClassVar[str] = "data source"
+    made_up: ClassVar[bool] = False  # whether its rows are made by chance, as many as its setting `rows` says
     endings: ClassVar[tuple[str, ...]] = ()  # of the names of the files it reads, in small letters
     file_settings: ClassVar[tuple[str, ...]] = ()  # those that name a file, or a folder of them
     gzipped: ClassVar[bool] = False  # whether it reads them with .gz behind the ending too

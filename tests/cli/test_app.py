@@ -158,7 +158,7 @@ def test_a_command_line_that_cannot_be_understood_names_the_help_that_explains_i
 
 # ------------------------------------------------------------------------------------------------------------- options
 def test_no_flag_is_set_and_nothing_is_chosen_until_it_is_typed() -> None:
-    chosen = {"steps": 1, "digits": 6, "elide": "auto", "format_": "text", "seed": 0}
+    chosen = {"steps": 1, "digits": 6, "elide": "auto", "format_": "text", "seed": 0, "order": 1}
     commands = {command.name: command.callback for command in app.registered_commands}
     assert len(commands) >= 14
     for callback in commands.values():

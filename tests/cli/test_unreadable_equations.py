@@ -21,7 +21,7 @@ constraint: {type: max_norm, limit: 1.0}
 clipping: {type: value, limit: 1.0}
 optimizer: {type: sgd, learning_rate: {type: constant, value: 0.1}}
 """
-HELP = "known: abs, argmax, cos, count, erf, erfc, exp,"
+HELP = "known: abs, argmax, clip, cos, cosh, count, erf, erfc, exp,"
 FAMILIES: dict[str, type[Part]] = {
     "tanh": Layer, "squared_error": Loss, "l2": Regularizer, "max_norm": Constraint, "value": Clipper, "sgd": Optimizer,
     "constant": Schedule,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -41,6 +41,7 @@ class Synthetic(Source):
     """
 
     type: Literal["synthetic"] = "synthetic"
+    made_up: ClassVar[bool] = True
     shape: Form = Field(description="xor, moons, circles, spirals, blobs, sine or parity")
     rows: int = Field(400, ge=2, le=10_000_000, description="how many rows")
     noise: float | None = Field(

@@ -22,7 +22,6 @@ from bpcli.engine.objective import loss_slots
 from bpcli.family import FullBatchOptimizer, Source
 from bpcli.numeric.free_memory import NotEnoughMemoryError, available_bytes
 from bpcli.numeric.shapes import in_bytes
-from bpcli.parts.data.synthetic import Synthetic
 from bpcli.parts.data.unchanged import unchanged
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Failure, Problem
@@ -155,7 +154,7 @@ def _refuse_for_any_rows(document: Document, experiment: Experiment, root: Path)
     """Raises Failure where a network does not fit made-up rows however many they are: what is wrong in the same words
     with two small numbers of them is found before many are made."""
     source, found = experiment.data.train, list[Failure]()
-    if not isinstance(source, Synthetic) or source.rows <= MANY_MADE_UP_ROWS:
+    if not source.made_up or getattr(source, "rows", 0) <= MANY_MADE_UP_ROWS:
         return
     for rows in TRIED_ROWS:
         data = experiment.data.model_copy(update={"train": source.model_copy(update={"rows": rows})})

@@ -225,8 +225,9 @@ LAYERS: Mapping[str, tuple[Sequence[tuple[str, str]], str, str, str]] = {
         [(DX, DX + "\n" + EQUATIONS.replace("tanh(x[n,o])", "tann(x[n,o])"))],
         "Gain.equations cannot be read: 'tann(x[n, o])': no function or reduction is called tann",
         "def equations(self, train, x):",
-        "did you mean `tanh`? known: abs, argmax, cos, count, erf, erfc, exp, expm1, floor, log, log1p, log1pexp, "
-        "logsumexp, max, mean, min, pad, percentile, prod, sign, sin, sqrt, sum, tanh, where, xlogy",
+        "did you mean `tanh`? known: abs, argmax, clip, cos, cosh, count, erf, erfc, exp, expm1, floor, log, log1p, "
+        "log1pexp, logsumexp, max, mean, min, norm, pad, percentile, prod, relu, sigmoid, sign, sin, sinh, softplus, "
+        "sqrt, sum, tanh, where, xlogy",
     ),
 }
 
