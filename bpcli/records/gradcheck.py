@@ -43,7 +43,7 @@ class TensorRow:
 class LawRow:
     """One law of the algebra over the whole network: it holds, it does not, or (None) there was nothing to ask."""
 
-    name: str  # linear, re-entrant, batch, permutation, float32
+    name: str  # linear, re-entrant, batch, permutation, float32, derived
     holds: bool | None
     worst: float
     note: str = ""

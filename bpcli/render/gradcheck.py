@@ -116,7 +116,7 @@ def _gap(gap: float) -> str:
 
 def _laws(report: GradcheckReport) -> Text:
     """Returns the algebra in one line."""
-    words = {"batch": "batch = mean of rows", "permutation": "order of rows"}
+    words = {"batch": "batch = mean of rows", "permutation": "order of rows", "derived": "stated = derived"}
     found = Text("algebra  ")
     for law in report.laws:
         figure = f" {law.worst:.0e}" if law.name == "float32" and law.holds else ""

@@ -23,7 +23,7 @@ from bpcli.family.part import Part, dump
 from bpcli.family.plan import Sample
 from bpcli.parts.activations import Tanh
 from bpcli.parts.layers.dense import Dense
-from bpcli.studies.witness.cases import LayerCase, LossCase, cases, equation_env, layer_program
+from bpcli.studies.witness.cases import DifferentiableCase, LayerCase, LossCase, cases, equation_env, layer_program
 from bpcli.studies.witness.witness import central_differences, max_abs
 
 GOOD = dict(good())
@@ -33,6 +33,7 @@ PROVEN = {
     for k, s in GOOD.items()
     if isinstance(s.part, Layer | Loss | Regularizer | Optimizer | Clipper | Constraint | Schedule)
 }
+DIFFERENTIABLE = {k: s for k, s in PROVEN.items() if isinstance(s.part, Layer | Loss | Regularizer)}
 
 
 @pytest.mark.parametrize("sample", PROVEN.values(), ids=PROVEN)
@@ -41,6 +42,15 @@ def test_witnesses_agree(sample: Sample) -> None:
     for case in cases(sample):
         wrong = [g for g in case.gaps(case.kernel()) if g.verdict == "WRONG"]
         assert not wrong
+
+
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 50), marks=pytest.mark.slow)], ids=["one", "many"])
+@pytest.mark.parametrize("sample", DIFFERENTIABLE.values(), ids=DIFFERENTIABLE)
+def test_stated_and_derived_gradients_are_one_function(sample: Sample, seeds: range) -> None:
+    for case in cases(sample):
+        assert isinstance(case, DifferentiableCase)
+        for seed in seeds:
+            assert {gap.verdict for gap in case.functions(seed)} <= {"ok"}
 
 
 @pytest.mark.parametrize("leaf", leaves().values(), ids=leaves())

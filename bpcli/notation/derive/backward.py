@@ -128,12 +128,18 @@ def derived_gradients(
     `env` has what the program reads, and what arrives at an output with indices, `d<output>`. Returns nothing where the
     equations have no derivative, or where computing them takes more than `most` cells of grids.
     """
-    numbers = {k: int(v) for k, v in env.items() if np.ndim(v) == 0 and float(np.real(v)).is_integer()}
-    derived = _derived_program(program, output, tuple(by.items()), tuple(sorted(numbers.items())))
+    derived = derived_program(program, env, output, by)
     if derived is None or cells(derived) > most:
         return {}
     found = derived.run(env)
     return {f"d{name}": found[f"d{name}"] for name in by}
+
+
+def derived_program(program: Program, env: Mapping[str, Any], output: str, by: Mapping[str, Shape]) -> Program | None:
+    """Returns a program's forward equations with the backward ones that are derived from them, by arrays of these
+    shapes; None where they have no derivative. `env` has the numbers that the program reads."""
+    numbers = {k: int(v) for k, v in env.items() if np.ndim(v) == 0 and float(np.real(v)).is_integer()}
+    return _derived_program(program, output, tuple(by.items()), tuple(sorted(numbers.items())))
 
 
 def most_cells(stated: Program) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 from bpcli.family.plan import Array
 from bpcli.numeric.shapes import EntryIndex
 from bpcli.numeric.vectors import EPS
-from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64
 from bpcli.studies.witness.evidence import (
     Evidence,
     along_direction,
@@ -21,6 +20,7 @@ from bpcli.studies.witness.evidence import (
     unit_of,
 )
 from bpcli.studies.witness.extrapolate import Line, confirmed, extrapolate
+from bpcli.studies.witness.program_rounding import COARSE_EPS, TO_FLOAT64
 from bpcli.studies.witness.witness import DIFFERENCE_RTOL, differences, max_abs
 
 RESOLVED_RTOL = 1e-7  # relative gap of an entry to differences that is allowed where no exact witness is

@@ -21,7 +21,7 @@ from bpcli.records.training import Failure, Problem
 from bpcli.studies.custom.contract import examine
 from bpcli.studies.gradcheck.check import GradcheckTarget, check_gradients
 from bpcli.studies.gradcheck.part_shapes import MULTIPLES, with_shapes
-from bpcli.studies.witness.cases import cases, states_equations
+from bpcli.studies.witness.cases import DifferentiableCase, cases, states_equations
 
 ROWS, OUTPUTS = (5,), (4,)  # of the network in which a loss or a penalty is checked
 CHECKED_ROWS = 7  # rows of the small network in which a part is checked; a check takes 3, 5 or 7
@@ -58,7 +58,9 @@ def check_part(leaf: type[Part]) -> PartVerdict:
         what = "its kernels are held against differences alone" if judged else "nothing that it does can be proven"
         notes = (f"no equations are stated for {kind(leaf)}: {what}",)
     with np.errstate(all="ignore"):
-        gaps = [gap for sample in judged for case in cases(sample) for gap in case.gaps(case.kernel())]
+        proven = [case for sample in judged for case in cases(sample)]
+        gaps = [gap for case in proven for gap in case.gaps(case.kernel())]
+        gaps += [gap for case in proven if isinstance(case, DifferentiableCase) for gap in case.functions()]
     worst, at, verdict = 0.0, ("", ""), "ok" if judged else "not covered"
     for gap in (g for g in gaps if g.verdict != "kink"):
         share = gap.worst / max(gap.allowed, 1e-300)

@@ -129,6 +129,14 @@ SENTENCES = {
     "law permutation": "the gradient changes when the rows change places",
     "law not finite": "{weights}: in float32 its gradient is not finite",
     "law float32": "{weights}: float32 is off by {gap:.1e} of its largest entry",
+    "law derived": (
+        "{tensor} as stated is another function than the derivative of the forward equations: for numbers of the size "
+        "of {size:g} the stated equation gives {entry} = {stated:.6g}, and the derivative is {derived:.6g}"
+    ),
+    "law derived slope": (
+        "{tensor} as stated is another function than the derivative of the forward equations: for numbers of the size "
+        "of {size:g} the slope of {entry} along a direction is {stated:.6g} as stated, and {derived:.6g} as derived"
+    ),
     # ------------------------------------------------------------------------ of a layer at the size of a whole batch
     "at shape": "; where it is not meant for rows of shape {shape}, let its plan raise ShapeError",
     "at setting": " (with {setting})",

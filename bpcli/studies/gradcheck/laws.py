@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,19 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import network_state, restore
 from bpcli.family.plan import Array
+from bpcli.notation import Program
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
 from bpcli.records.gradcheck import LawRow
 from bpcli.studies.gradcheck.diagnosis_sentences import sentence
+from bpcli.studies.gradcheck.forward_equations import loss_program
+from bpcli.studies.gradcheck.loss_point import penalties
 from bpcli.studies.gradcheck.rounding import NetworkRounding
-from bpcli.studies.witness.cases import engine_arrays
+from bpcli.studies.witness.cases import engine_arrays, equation_env, layer_program
+from bpcli.studies.witness.same_function import function_gaps
 from bpcli.studies.witness.witness import max_abs
+
+_Stated = tuple[str, Program, dict[str, Any], str, tuple[str, ...], tuple[str, ...]]
 
 FLOAT32_ROUNDINGS = 30  # times as far as one rounding of every number takes a gradient may float32 be off
 FLOAT32_ROUNDED = 5e-9, 5e-6  # of a gradient, that what was float32 on the way may be off by
@@ -31,6 +38,7 @@ def laws(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) -> t
         _batch(objective, batch, x, t),
         _permutation(objective, batch, x, t),
         _float32(objective, batch, x, t, seed),
+        _derived(objective, batch, seed),
     )
 
 
@@ -245,3 +253,44 @@ def _float32(objective: Objective, batch: Batch, x: Array, t: Array, seed: int) 
         if (gap - FLOAT32_ROUNDINGS * rounding.gradient[path]) / scale > excess:  # of what rounding does not explain
             excess, where = (gap - FLOAT32_ROUNDINGS * rounding.gradient[path]) / scale, path
     return _row("float32", excess <= FLOAT32_RTOL, worst, "float32", weights=where, gap=worst)
+
+
+def _derived(objective: Objective, batch: Batch, seed: int) -> LawRow:
+    """Checks that every stated gradient is the function that follows from the stated forward equations, at many points
+    besides those of the kernels."""
+    worst, seen = 0.0, False
+    for path, program, env, output, by, fixed in _stated(objective, batch, seed):
+        rng = Stream(seed, "gradcheck", f"law {path} derived").at()
+        for gap in function_gaps(program, env, output, by, rng, fixed):
+            seen, worst = True, max(worst, gap.relative)
+            if gap.wrong:
+                key = "derived slope" if gap.slope else "derived"
+                at = f"[{','.join(map(str, gap.index))}]" if gap.index else ""
+                return _row(
+                    "derived", False, gap.relative, key, tensor=f"{path}.{gap.name}", entry=f"{gap.name}{at}",
+                    size=gap.size, stated=gap.stated, derived=gap.derived,
+                )  # fmt: skip
+    return LawRow("derived", True, worst) if seen else LawRow("derived", None, 0.0, "no gradient is stated")
+
+
+def _stated(objective: Objective, batch: Batch, seed: int) -> Iterator[_Stated]:
+    """Yields the equations of each layer, of the loss and of the penalties, with what they read, what they give, by
+    what, and what of it is no number to differentiate by."""
+    for bound in batch.chain.walk():
+        for train in (True, False):
+            if not bound.inside and bound.layer.equations(train, bound.planned.x):
+                fixed = ("x",) if bound.plan.tokens else ()
+                yield (
+                    bound.path,
+                    layer_program(bound, train),
+                    equation_env(bound),
+                    "y",
+                    ("x", *bound.plan.params),
+                    fixed,
+                )
+    if objective.loss.equations(False):
+        env, program = loss_program(objective, batch)
+        yield "loss", program, env, "L", ("x",), ()
+    for point in penalties(objective, seed):
+        if point.equations:
+            yield point.part.kind, point.program, point.env, "penalty", ("w",), ()

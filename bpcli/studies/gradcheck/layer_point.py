@@ -16,10 +16,11 @@ from bpcli.notation.derive.backward import derived_gradients, most_cells
 from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import ForwardEquations, has_equations
-from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, layer_rounding_scale
+from bpcli.studies.gradcheck.rounding import layer_rounding_scale
 from bpcli.studies.witness.cases import engine_arrays, equation_views, layer_program
 from bpcli.studies.witness.evidence import CheckedGradient
 from bpcli.studies.witness.kinks import Outputs
+from bpcli.studies.witness.program_rounding import COARSE_EPS, TO_FLOAT64
 from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 DATA, RANDOM, SATURATED, TIES, EVALUATION = "data", "random", "saturated", "ties", "evaluation"

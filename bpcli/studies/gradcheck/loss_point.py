@@ -16,8 +16,8 @@ from bpcli.numeric.streams import Stream
 from bpcli.numeric.vectors import EPS
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.gradcheck.layer_point import TIES, ForwardMismatch, mismatch
-from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
 from bpcli.studies.witness.evidence import CheckedGradient
+from bpcli.studies.witness.program_rounding import COARSE_EPS, TO_FLOAT64, RoundingScale, rounding_scale
 from bpcli.studies.witness.witness import SUM_RTOL, max_abs
 
 WEIGHTED, WHOLE_TARGETS, LARGE_TARGETS = "weighted", "whole targets", "large targets"

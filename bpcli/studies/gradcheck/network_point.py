@@ -12,9 +12,10 @@ from bpcli.family.plan import Array
 from bpcli.numeric.streams import Stream
 from bpcli.studies.gradcheck.forward_equations import ObjectiveEquations, has_equations
 from bpcli.studies.gradcheck.layer_point import tokens_of
-from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64, NetworkRounding
+from bpcli.studies.gradcheck.rounding import NetworkRounding
 from bpcli.studies.witness.evidence import CheckedGradient
 from bpcli.studies.witness.kinks import Outputs
+from bpcli.studies.witness.program_rounding import COARSE_EPS, TO_FLOAT64
 from bpcli.studies.witness.witness import max_abs
 
 

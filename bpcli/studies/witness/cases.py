@@ -20,6 +20,7 @@ from bpcli.notation import Program, compile_equations
 from bpcli.notation.derive.backward import derived_gradients
 from bpcli.numeric.vectors import EPS
 from bpcli.records.training import Gap
+from bpcli.studies.witness.same_function import function_gaps
 from bpcli.studies.witness.step_cases import ConstraintCase, FullBatchCase, ScheduleCase, StepCase
 from bpcli.studies.witness.witness import DIFFERENCE_RTOL, SUM_RTOL, central_differences, compare, complex_step, max_abs
 
@@ -131,6 +132,15 @@ class LayerCase:
         by = {name: a.shape for name, a in self.tensors.items()}
         return derived_gradients(layer_program(self.bound, self.train), equation_env(self.bound), "y", by)
 
+    def functions(self, seed: int = 0) -> list[Gap]:
+        """Returns every stated gradient beside the derived one, as functions."""
+        self.kernel()
+        if self.bound.inside or not self.equations:
+            return []
+        fixed = ("x",) if self.bound.plan.tokens else ()
+        program = layer_program(self.bound, self.train)
+        return _functions(program, equation_env(self.bound), "y", tuple(self.tensors), seed, fixed)
+
     @cached_property
     def complex_steps(self) -> dict[str, Array]:
         """Every gradient by complex steps through the forward equations; of a container's branch, only what it adds."""
@@ -157,7 +167,7 @@ class LayerCase:
         return {f"d{p}": g.copy() for p, g in self.network.gradients().items() if "." in p.partition(".")[2]}
 
     def gaps(self, kernel: Mapping[str, Array]) -> list[Gap]:
-        """Compares the kernel's arrays with the three other witnesses."""
+        """Compares the kernel's arrays with the other witnesses."""
         gradients = {name: a for name, a in kernel.items() if name == "dx" or name[1:] in self.bound.plan.params}
         largest = max(max_abs(self.upstream), *(max_abs(g) for g in gradients.values()))  # what may cancel in a sum
         reach = max(max_abs(self.chain.x), 1.0)
@@ -190,6 +200,20 @@ class LayerCase:
 def near_kinks(x: Array, kinks: Sequence[float]) -> Array:
     """Returns which inputs stand so near to a kink that a difference may step over it."""
     return np.asarray(np.any([np.abs(x - k) <= 1e-5 * np.maximum(1, np.abs(x)) for k in kinks], axis=0))
+
+
+def _functions(
+    program: Program, env: Mapping[str, Any], output: str, by: Sequence[str], seed: int, fixed: Sequence[str] = ()
+) -> list[Gap]:
+    """Returns the worst gap of each stated gradient to the derived one, at many points where no kernel is run."""
+    worst: dict[str, Gap] = {}
+    for gap in function_gaps(program, env, output, by, np.random.default_rng(seed), fixed):
+        values, verdict = (gap.stated, gap.derived), "WRONG" if gap.wrong else "ok"
+        found = Gap(gap.name, "equations", "derived", gap.worst, gap.allowed, gap.index, values, verdict)
+        share = found.worst / found.allowed
+        if gap.name not in worst or share > worst[gap.name].worst / worst[gap.name].allowed:
+            worst[gap.name] = found
+    return list(worst.values())
 
 
 def loss_views(f: Frame, consts: Mapping[str, float]) -> dict[str, Any]:
@@ -238,6 +262,9 @@ class LossCase:
     @cached_property
     def derived(self) -> Array:
         return derived_gradients(self.program(), self.env, "L", {"x": self.frame.x.shape})["dx"]
+
+    def functions(self, seed: int = 0) -> list[Gap]:
+        return _functions(self.program(), self.env, "L", ("x",), seed)
 
     @cached_property
     def complex_steps(self) -> Array:
@@ -302,6 +329,9 @@ class PenaltyCase:
     def derived(self) -> Array:
         return derived_gradients(self.program(), self.env, "penalty", {"w": self.w.shape})["dw"]
 
+    def functions(self, seed: int = 0) -> list[Gap]:
+        return _functions(self.program(), self.env, "penalty", ("w",), seed)
+
     @cached_property
     def complex_steps(self) -> Array:
         return complex_step(self.program(), self.env, "w", "penalty", np.asarray(1.0))
@@ -325,7 +355,8 @@ class PenaltyCase:
         ]
 
 
-Case = LayerCase | LossCase | PenaltyCase | StepCase | FullBatchCase | ConstraintCase | ScheduleCase
+DifferentiableCase = LayerCase | LossCase | PenaltyCase
+Case = DifferentiableCase | StepCase | FullBatchCase | ConstraintCase | ScheduleCase
 
 
 def cases(sample: Sample, dtype: Any = np.float64, seed: int = 0) -> list[Case]:

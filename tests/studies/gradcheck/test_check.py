@@ -64,7 +64,7 @@ def test_a_right_network_and_what_the_report_says_of_it() -> None:
     assert (report.batch, report.parameters) == (3, 44)
     assert report.points[:4] == ("data", "random", "saturated", "ties")
     assert "evaluation" in report.points
-    assert [law.name for law in report.laws] == ["re-entrant", "linear", "batch", "permutation", "float32"]
+    assert [law.name for law in report.laws] == ["re-entrant", "linear", "batch", "permutation", "float32", "derived"]
     assert [laws.layer for laws in report.layers] == ["dense_1", "dense_1.activation", "dense_2", "loss"]
     assert report.layers[-1].rows == (3, 9, 33, 130)
     assert (report.findings, report.notes, report.warnings) == ((), (), ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bpcli.studies.gradcheck.laws import laws
 
 RNG = np.random.default_rng(3)
 X, T = RNG.normal(size=(5, 2)), RNG.normal(size=(5, 3))
-NAMES = ("re-entrant", "linear", "batch", "permutation", "float32")
+NAMES = ("re-entrant", "linear", "batch", "permutation", "float32", "derived")
 DENSE: tuple[Any, ...] = ({"type": "dense", "units": 3},)
 Edit = Callable[[Frame], None]
 
@@ -65,8 +66,8 @@ def broken(rows: dict[str, LawRow]) -> dict[str, str]:
 
 def test_a_right_network_obeys_them_all() -> None:
     rows = found(*DENSE, "tanh", {"type": "dense", "units": 3})
-    assert [row.holds for row in rows.values()] == [True] * 5
-    assert [row.note for row in rows.values()] == [""] * 5
+    assert [row.holds for row in rows.values()] == [True] * 6
+    assert [row.note for row in rows.values()] == [""] * 6
     assert rows["re-entrant"].worst == 0
     assert 0 < rows["linear"].worst < 1e-14
     assert rows["batch"].worst < 1e-14
@@ -349,3 +350,27 @@ def test_chance_in_float32_is_that_of_float64() -> None:
 def test_whole_numbers_that_stand_for_things_have_no_gradient() -> None:
     rows = found({"type": "embedding", "tokens": 6, "units": 2}, "flatten", *DENSE, x=np.arange(10.0).reshape(5, 2) % 6)
     assert broken(rows) == {}
+
+
+# ------------------------------------------------------------------------------------------------- stated and derived
+def test_a_statement_that_is_another_function_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no kernel is run, too."""
+    right = Tanh.equations
+
+    def wrong(self: Tanh, train: bool, x: tuple[int, ...]) -> Any:
+        return [
+            replace(e, right=f"where(x[n,...] < 200, {e.right}, dy[n,...])") if e.left.startswith("dx") else e
+            for e in right(self, train, x)
+        ]
+
+    monkeypatch.setattr(Tanh, "equations", wrong)
+    row = found(*DENSE, "tanh")["derived"]
+    assert row.holds is False
+    assert row.note.startswith("tanh_1.dx as stated is another function than the derivative of the forward equations")
+
+
+def test_parts_that_state_nothing_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in (Dense, SquaredError):
+        monkeypatch.setattr(part, "equations", lambda *_: ())
+    row = found(*DENSE)["derived"]
+    assert (row.holds, row.note) == (None, "no gradient is stated")

@@ -27,7 +27,7 @@ from bpcli.studies.gradcheck.layer_point import (
     mismatch,
     tokens_of,
 )
-from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64
+from bpcli.studies.witness.program_rounding import COARSE_EPS, TO_FLOAT64
 
 N = 6
 DENSE = {"type": "dense", "units": 3}

@@ -22,7 +22,7 @@ from bpcli.studies.gradcheck.loss_point import (
     PenaltyPoint,
     penalties,
 )
-from bpcli.studies.gradcheck.rounding import COARSE_EPS, TO_FLOAT64
+from bpcli.studies.witness.program_rounding import COARSE_EPS, TO_FLOAT64
 
 RNG = np.random.default_rng(8)
 

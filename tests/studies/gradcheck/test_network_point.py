@@ -15,7 +15,7 @@ from bpcli.parts.losses import SquaredError
 from bpcli.parts.regularizers import L2
 from bpcli.studies.gradcheck.layer_point import DATA, RANDOM
 from bpcli.studies.gradcheck.network_point import NetworkPoint, perturb_weights
-from bpcli.studies.gradcheck.rounding import COARSE_EPS
+from bpcli.studies.witness.program_rounding import COARSE_EPS
 
 RNG = np.random.default_rng(9)
 

@@ -13,12 +13,11 @@ from bpcli.family import Array
 from bpcli.notation import Eq, compile_equations
 from bpcli.parts.layers.dense import Dense
 from bpcli.parts.losses import SquaredError
-from bpcli.studies.gradcheck.rounding import (
+from bpcli.studies.gradcheck.rounding import NetworkRounding, layer_rounding_scale
+from bpcli.studies.witness.program_rounding import (
     COARSE_EPS,
     MAX_COUNT,
     MAX_NOISY_ENTRIES,
-    NetworkRounding,
-    layer_rounding_scale,
     rounding_scale,
     with_noise,
 )
