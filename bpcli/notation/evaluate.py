@@ -226,6 +226,9 @@ class _Evaluation:
         extra = [float(real(self.evaluate(e, live)).ravel()[0]) for e in node.extra]
         return np.expand_dims(REDUCTIONS[node.fn](body, axes, *extra), tuple(sorted(axes)))
 
+    def _is_number(self, name: str) -> bool:
+        return name not in self.grid.axis and name in self.env and np.ndim(self.env[name]) == 0
+
     def is_einsum(self, node: Expr) -> bool:
         return isinstance(node, Reduce) and node.fn == "sum" and self._factors(node) is not None
 
@@ -245,7 +248,7 @@ class _Evaluation:
                     todo.append(operand)
                 case Number(value=value):
                     scale = scale * value
-                case Name(id=name) if name in self.env and np.ndim(self.env[name]) == 0:
+                case Name(id=name) if self._is_number(name):
                     scale = scale * self.env[name]
                 case Read() as read if (plain := self._plain(read)) is not None:
                     operands.append(plain)

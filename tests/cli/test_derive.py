@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
+from own_parts import GAIN, SCALED
+from own_parts import own as own
 
 from bpcli.records.training import Exit
 
@@ -23,6 +25,15 @@ def test_a_part_beside_what_its_author_states(lab: Lab) -> None:
     assert ended.code == Exit.OK
     assert "as its author states it" in ended.out
     assert "agrees with the equations that the author states" in ended.out
+
+
+def test_a_part_of_one_s_own(lab: Lab, own: Path) -> None:
+    """Without samples; its setting is a constant of the equations."""
+    (own / "mine.py").write_text(SCALED)
+    ended = lab.run("derive", "scaled", "--with", str(own / "mine.py"))
+    assert "∂L/∂x[n,i] = ∂L/∂y[n,i]·a·(1 − y[n,i]²)   as its author states it" in ended.out
+    (own / "bare.py").write_text(GAIN)
+    assert "`gain` states no equations" in lab.run("derive", "gain", "--with", str(own / "bare.py")).err
 
 
 def test_a_number_s_derivatives_are_of_that_number(lab: Lab) -> None:
@@ -56,6 +67,7 @@ def test_pages(lab: Lab, tmp_path: Path, ending: str) -> None:
         (["y[n] = x[n"], "cannot be read"),
         (["softmx"], "did you mean `softmax`?"),
         (["adam"], "`adam` is no layer, loss or penalty"),
+        (["residual"], "`residual` holds layers"),
         (["y[n] = x[n]", "--by", "X"], "no equation reads X"),
         (["y = percentile(i, 50, x[i])"], "percentile has no derivative"),
     ],

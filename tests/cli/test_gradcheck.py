@@ -100,7 +100,7 @@ def test_json_says_it_all(lab: Lab, net: str) -> None:
     assert set(row["gaps"]) == {"equations", "derived", "complex step", "differences"}
     assert max(row["gaps"]["equations"], row["gaps"]["complex step"]) < 1e-12
     assert {law["name"]: law["holds"] for law in report["laws"]} == dict.fromkeys(
-        ("re-entrant", "linear", "batch", "permutation", "float32"), True
+        ("re-entrant", "linear", "batch", "permutation", "float32", "derived"), True
     )
 
 

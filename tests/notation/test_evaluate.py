@@ -66,6 +66,12 @@ class TestValues:
         h = np.array([3.0, 1, 2, 10, 0.5])
         assert value("percentile(s, pct, h[s])", h=h, pct=10.0) == np.percentile(h, 10)
 
+    def test_an_index_hides_a_number_of_its_name(self) -> None:
+        x, w = np.arange(12.0).reshape(3, 4), np.ones(4)
+        env = {"x": x, "w": w, "k": 7.0}
+        program = compile_equations([Eq("y[n]", "sum(k, k * x[n,k] * w[k])")], env)
+        assert np.allclose(program.run(env)["y"], x @ np.arange(4.0))
+
     def test_a_reduction_over_an_index_its_body_does_not_mention_repeats_it(self) -> None:
         assert value("sum(i<3, sum(j<2, 5))") == 30
         assert value("mean(i<3, 5) + prod(i<3, 2)") == 13

@@ -43,6 +43,35 @@ class Gain(Layer):
 """
 """A right layer, without equations."""
 
+SCALED = """\
+from typing import Literal
+
+import numpy as np
+
+from bpcli.custom import Activation, Eq
+
+
+class Scaled(Activation):
+    \"\"\"tanh of a multiple.\"\"\"
+
+    type: Literal["scaled"] = "scaled"
+    a: float = 0.5
+
+    def forward(self, f, train):
+        np.multiply(f.x, self.a, out=f.y)
+        np.tanh(f.y, out=f.y)
+
+    def backward(self, f, train):
+        np.multiply(f.y, f.y, out=f.dx)
+        np.subtract(1, f.dx, out=f.dx)
+        np.multiply(f.dx, self.a, out=f.dx)
+        np.multiply(f.dx, f.dy, out=f.dx)
+
+    def equations(self, train, x):
+        return [Eq("y[n,...]", "tanh(a * x[n,...])"), Eq("dx[n,...]", "dy[n,...] * a * (1 - y[n,...]**2)")]
+"""
+"""A layer without a plan, with a setting that its equations mention."""
+
 EQUATIONS = """\
 
     def equations(self, train, x):

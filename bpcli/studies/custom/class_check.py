@@ -4,6 +4,7 @@ it."""
 import functools
 import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -122,19 +123,23 @@ def callback_problems(leaf: type[Callback]) -> Iterator[Problem]:
 
 # ---------------------------------------------------------------------------------------------------------------- plans
 def check_plans(leaf: type[Part]) -> None:
-    """Wraps `plan` of a layer or a loss, so that it raises Failure where what it returns is no valid Plan."""
+    """Wraps `plan` of a layer or a loss, so that it raises Failure where what it returns is no valid Plan, and settings
+    that are numbers are constants of the equations by themselves."""
     own = getattr(leaf, "plan", None)
-    if not issubclass(leaf, Layer | Loss) or own is None or own in (Layer.plan, Loss.plan):
+    if not issubclass(leaf, Layer | Loss) or own is None:
         return
 
     @functools.wraps(own)
     def plan(self: Any, x: Shape) -> Plan:
-        found = own(self, x)
+        found: Plan = own(self, x)
         wrong = plan_fault(found, loss=isinstance(self, Loss))
         if wrong:
             text = f"{leaf.__name__}.plan {wrong[0]} (for rows of shape {x})"
             raise Failure(problem_at(method_position(leaf, "plan", r"\breturn\b"), text, code="plan", help=wrong[1]))
-        return found  # type: ignore[no-any-return]  # a Plan, as was just seen
+        arrays = {*found.params, *found.keep, *found.scratch, *found.draws, *found.state}
+        taken = arrays | {*FRAME_NAMES, *LOSS_FRAME_NAMES}
+        settings = {name: value for name, value in self.consts().items() if name not in taken}
+        return replace(found, consts={**settings, **found.consts})
 
     setattr(leaf, "plan", plan)  # noqa: B010
 

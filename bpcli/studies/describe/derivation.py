@@ -16,7 +16,8 @@ from bpcli.numeric.shapes import Array, Shape
 from bpcli.records.derived import DerivedArray, DerivedFormula
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe.small_arrays import small_arrays
-from bpcli.studies.witness.cases import LayerCase, LossCase, PenaltyCase, equation_env, layer_program
+from bpcli.studies.gradcheck.check_parts import first_sample
+from bpcli.studies.witness.cases import LayerCase, LossCase, PenaltyCase, equation_env, layer_program, states_equations
 from bpcli.studies.witness.witness import complex_step, max_abs
 
 UPSTREAM = "what arrives at the output"
@@ -168,11 +169,7 @@ def derive_part(name: str, by: Sequence[str]) -> DerivedFormula:
         guess = near(name, known)
         help = f"did you mean `{guess}`?" if guess else "an equation has an equals sign; `bpcli parts` lists parts"
         raise Failure(Problem(f"no part is called `{name}`", code="unknown-part", help=help), exit=Exit.USAGE)
-    case = _case(part)
-    if case is None:
-        text = f"`{name}` is no layer, loss or penalty: its equations are no forward pass to derive from"
-        raise Failure(Problem(text, code="no-derivative", help=f"`bpcli parts {name}` shows them"), exit=Exit.USAGE)
-    program, env, output, tensors, stated = case
+    program, env, output, tensors, stated = _case(part, name)
     needed = program.needed({output})
     forward = [g.equation.source for g in program.grids if g.name in needed]
     results = {g.name: g.shape for g in program.grids if g.name in needed}
@@ -195,22 +192,27 @@ def derive_part(name: str, by: Sequence[str]) -> DerivedFormula:
     return DerivedFormula(name, found, arrays)
 
 
-def _case(part: type[Part]) -> tuple[Program, dict[str, Any], str, Mapping[str, Array], Mapping[str, Array]] | None:
+def _case(part: type[Part], name: str) -> tuple[Program, dict[str, Any], str, Mapping[str, Array], Mapping[str, Array]]:
     """Returns a part's equations for its first sample: program, arrays, output, what is differentiated by, and the
-    stated gradients' values."""
-    sample = next((s for s in part.samples() if not s.error and isinstance(s.part, part)), None)
-    if sample is None:
-        return None
+    stated gradients' values. Raises Failure where it has none that a derivation can begin with."""
+    if not issubclass(part, Layer | Loss | Regularizer):
+        raise _no_derivative(f"`{name}` is no layer, loss or penalty: its equations are no forward pass to derive from")
+    sample = first_sample(part)
+    if not states_equations(sample):
+        raise _no_derivative(f"`{name}` states no equations, and only they can be derived")
     if issubclass(part, Layer):
         layer = LayerCase(sample, train=True)
         if layer.bound.inside:
-            return None
+            raise _no_derivative(f"`{name}` holds layers, which have derivations of their own")
         stated = layer.equations
         return layer_program(layer.bound, True), equation_env(layer.bound), "y", layer.tensors, stated
     if issubclass(part, Loss):
         loss = LossCase(sample)
         return loss.program(), loss.env, "L", {"x": loss.frame.x}, loss.equations
-    if issubclass(part, Regularizer):
-        penalty = PenaltyCase(sample)
-        return penalty.program(), penalty.env, "penalty", {"w": penalty.w}, penalty.equations
-    return None
+    penalty = PenaltyCase(sample)
+    return penalty.program(), penalty.env, "penalty", {"w": penalty.w}, penalty.equations
+
+
+def _no_derivative(text: str) -> Failure:
+    help = "`bpcli derive` takes equations, too: bpcli derive 'y[n,k] = tanh(x[n,k])'"
+    return Failure(Problem(text, code="no-derivative", help=help), exit=Exit.USAGE)

@@ -153,6 +153,17 @@ def _made(leaf: type[Part]) -> Part:
         raise Failure(Problem(text, code="own-part", file=inspect.getfile(leaf), help=help)) from None
 
 
+def first_sample(leaf: type[Part]) -> Sample:
+    """Returns the first case of a layer, a loss or a penalty: one that it declares, or one that it takes.
+
+    Raises Failure where it cannot be made without settings, or takes no rows that are tried.
+    """
+    part = _made(leaf)
+    return next(
+        iter(_declared(leaf) if not isinstance(part, Layer) else _samples_of_layer(part)), Sample(part, OUTPUTS)
+    )
+
+
 def _target_around(sample: Sample, seed: int) -> tuple[GradcheckTarget, tuple[int, ...]]:
     """Returns a network around the part of a sample, with its rows or random ones; and the shape of the rows that the
     part gets."""

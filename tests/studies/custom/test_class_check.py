@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from own_parts import GAIN, SQUARE, changed
+from own_parts import GAIN, SCALED, SQUARE, changed
 from own_parts import own as own
 
 from bpcli.family import WIDTHS, Callback, Layer, N, Param, Plan, Slot
@@ -165,6 +165,22 @@ def test_a_plan_is_examined_wherever_it_is_made(own: Path) -> None:
     (problem,) = raised.value.problems
     assert problem.text == "Gain.plan gives y as 2 (for rows of shape (2, 3))"
     assert (problem.line, problem.code, problem.help) == (18, "plan", SHAPE)
+
+
+def test_settings_are_constants_of_the_equations(own: Path) -> None:
+    """Numbers alone, and none that is called as an array is; what the plan says counts."""
+    settings = (
+        "    a: float = 0.5\n    s: float = 2.0\n    many: bool = True\n    count: int = 3\n\n    def plan(self, x):"
+    )
+    (leaf,) = load(
+        own,
+        changed(
+            GAIN, ("    def plan(self, x):", settings), ("return Plan(y=x,", "return Plan(y=x, consts={'count': 4.0},")
+        ),
+    )
+    assert leaf().plan((4,)).consts == {"a": 0.5, "count": 4.0}
+    (leaf,) = load(own, SCALED)
+    assert leaf().plan((4,)).consts == {"a": 0.5}
 
 
 def test_a_plan_of_a_loss_has_names_of_its_own(own: Path) -> None:
