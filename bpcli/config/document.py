@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -98,6 +98,21 @@ class Document:
         if position is None:
             return Problem(text, code, path, self.source.file, help=help, level=level)
         return make_problem(position, text, path=path, code=code, help=help, level=level)
+
+    def inside(self, problem: Problem, loc: Location, offset: int, length: int) -> Problem:
+        """Returns a problem that points into the text at `loc`, where it stands on one line as it is read."""
+        node: YamlNode | None = self.root
+        for step in loc:
+            node = node.child(step) if node is not None else None
+        if node is None or not node.position.whole:
+            return problem
+        position = node.position
+        written = position.source.lines[position.line - 1][position.column - 1 :]
+        quoted = written[:1] in ("'", '"')
+        if not written[quoted:].startswith(str(node.value)):
+            return problem
+        start = position.column + quoted + offset
+        return replace(problem, column=start, span=max(1, min(length, len(written) - offset - quoted)))
 
     def position(self, loc: Location, on: Literal["value", "key"] = "value") -> Position | None:
         """Returns where `loc` stands: the value if it fits on a line, else its key; None for the whole file."""

@@ -182,6 +182,8 @@ class _ProblemWriter:
             if error.kind == "no_type" and not help:
                 help = f"write a name, or {{type: name, ...}}; known: {error.context['known']}"
             problem = self.document.problem(error.path, message.text, code=message.code, help=help, on=on)
+            if "offset" in error.context:
+                problem = self.document.inside(problem, error.path, error.context["offset"], error.context["length"])
         return problem, intended
 
     def unknown_key(self, error: FieldError) -> tuple[str, str | None]:

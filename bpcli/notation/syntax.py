@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +18,12 @@ from bpcli.notation.functions import POINTWISE, REDUCTIONS
 
 
 class NotationError(ValueError):
-    """An equation that does not say anything, or says it about arrays that do not fit; `help` says what to write."""
+    """An equation that does not say anything, or says it about arrays that do not fit; `help` says what to write, and
+    `at` from where to where, in the text of one side, it cannot be read."""
 
-    def __init__(self, text: str, help: str = "") -> None:
+    def __init__(self, text: str, help: str = "", at: tuple[int, int] | None = None) -> None:
         super().__init__(text)
+        self.at = at
         self.help = help or 'an equation is Eq(left, right, why): Eq("y[n,...]", "g * x[n,...]", "scaled")'
 
 
@@ -159,6 +162,12 @@ class Equation:
         return tuple(b.letter for b in self.free if isinstance(b, Bind))
 
 
+def sides(text: str) -> tuple[str, str, str]:
+    """Returns the left side, `=` and the right side of a typed equation; empty texts where it has no `=`."""
+    found = re.search(r"(?<![=!<>])=(?!=)", text)
+    return ("", "", "") if found is None else (text[: found.start()].strip(), "=", text[found.end() :].strip())
+
+
 BINARY = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.FloorDiv: "//", ast.Mod: "%",
 }  # fmt: skip
@@ -195,6 +204,11 @@ def parse_expression(text: str) -> Expr:
 def _expression(text: str) -> Expr:
     try:
         return _expr(_python(text))
+    except NotationError as error:
+        if error.at is not None:
+            before = len(text) - len(text.lstrip())
+            error.at = (error.at[0] + before, error.at[1] + before)
+        raise
     except RecursionError:
         raise NotationError(f"{text[:40]!r}... is nested too deep") from None
 
@@ -207,7 +221,8 @@ def _python(text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise NotationError(f"{text!r} cannot be read: {error.msg}") from None
+        start = max(0, (error.offset or 1) - 1)
+        raise NotationError(f"{text!r} cannot be read: {error.msg}", at=(start, start + 1)) from None
     except (ValueError, MemoryError, RecursionError) as error:  # no text, or nested too deep
         raise NotationError(f"{text[:40]!r}... cannot be read: {error or type(error).__name__}") from None
 
@@ -264,6 +279,14 @@ def _reduction(fn: str, args: list[ast.expr]) -> Reduce | None:
 
 
 def _expr(node: ast.expr) -> Expr:
+    try:
+        return _of_python(node)
+    except NotationError as error:
+        error.at = error.at or (node.col_offset, node.end_col_offset or node.col_offset + 1)
+        raise
+
+
+def _of_python(node: ast.expr) -> Expr:
     match node:
         case ast.Constant(value=bool()):
             pass
@@ -297,7 +320,8 @@ def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:
     if arity is None and fn in REDUCTIONS:
         raise NotationError(f"{ast.unparse(node)!r}: {fn} needs an index: {fn}(i, ...)")
     if arity is None:
-        raise NotationError(f"{ast.unparse(node)!r}: no function or reduction is called {fn}", _known_functions(fn))
+        text = f"{ast.unparse(node)!r}: no function or reduction is called {fn}"
+        raise NotationError(text, _known_functions(fn), (node.col_offset, node.col_offset + len(fn)))
     low, high = arity
     if not low <= len(args) <= high:
         raise NotationError(f"{ast.unparse(node)!r}: {fn} takes {low if low == high else f'{low} to {high}'} arguments")

@@ -3,12 +3,13 @@
 import pytest
 from cli_lab import Lab
 from cli_lab import lab as lab
+from registry import named_alone
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Activation
 
 
-@pytest.mark.parametrize("kind", [*Activation.registry])
+@pytest.mark.parametrize("kind", named_alone(Activation))
 def test_inputs_that_overflow_are_no_warning(lab: Lab, kind: str) -> None:
     """In float32 a weighted sum of 3e38 is infinite: training says that it diverged, or goes on; evaluation and
     prediction show the figures that come of it. Nothing else is said (warnings are errors here)."""

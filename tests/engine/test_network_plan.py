@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from nets import dense, parsed, plan, residual
 from probe_layer import Probe
+from registry import named_alone
 
 from bpcli.engine.network import Network
 from bpcli.engine.network_plan import (
@@ -149,7 +150,7 @@ def test_entry_is_found_by_path() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- how weights start
-@pytest.mark.parametrize("kind", Activation.registry)
+@pytest.mark.parametrize("kind", named_alone(Activation))
 def test_default_initializer_follows_the_activation(kind: str) -> None:
     """As a layer of its own and as `activation:`, at the top and in a branch."""
     wanted = Activation.registry[kind].default_init
@@ -288,7 +289,7 @@ def test_working_bytes_count_what_products_are_added_up_in_beside_threads() -> N
         assert working_bytes(network_plan, batch, 4) == network.memory.nbytes + beside
 
 
-@pytest.mark.parametrize("kind", Loss.registry)
+@pytest.mark.parametrize("kind", named_alone(Loss))
 def test_loss_slots_are_all_that_a_loss_takes(kind: str) -> None:
     network_plan, loss = plan(dense(4)), Loss.parse(kind)
     taken = Objective(network_plan, loss, 9, np.float32, 0).network.memory.nbytes

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nets import dense, dropout, fill, objective, residual
+from registry import named_alone
 
 from bpcli.engine.objective import Objective
 from bpcli.family import Loss
@@ -90,7 +91,7 @@ def test_images_keep_their_shape() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ weights
-@pytest.mark.parametrize("loss", Loss.registry)
+@pytest.mark.parametrize("loss", named_alone(Loss))
 def test_weights_of_whole_numbers_are_rows_repeated(loss: str) -> None:
     net = [dense(4), "tanh", dense(3), *ending(loss)]
     weighted, repeated = (objective(*net, loss=loss, rows=9, penalty=L2) for _ in range(2))
@@ -133,7 +134,7 @@ def test_batches_weigh_what_makes_their_losses_the_whole(w: Array | None, weight
     assert np.isclose(all_of_it, (c if w is None else c * w).sum(), rtol=1e-14)
 
 
-@pytest.mark.parametrize("loss", Loss.registry)
+@pytest.mark.parametrize("loss", named_alone(Loss))
 def test_equal_weights_are_no_weights(loss: str) -> None:
     o = objective(dense(3), *ending(loss), loss=loss)
     rows = np.arange(5)
@@ -190,7 +191,7 @@ def test_the_loss_of_a_batch_is_the_data_term_alone() -> None:
 # ---------------------------------------------------------------------------------------------------------- gradients
 @pytest.mark.parametrize("n", [1, 2, 5])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("loss", Loss.registry)
+@pytest.mark.parametrize("loss", named_alone(Loss))
 def test_the_gradient_is_that_of_loss_plus_penalty(loss: str, weighted: bool, n: int) -> None:
     """Over the whole flat vector, after a batch of another size; 3 outputs."""
     o = objective(*LAYERED, *ending(loss), loss=loss, penalty=L2)

@@ -16,7 +16,7 @@ import searches_at_size
 import sizes
 import steps_at_size
 from random_sizes import random_net
-from registry import leaves
+from registry import leaves, named_alone
 
 from bpcli.family import Activation, Clipper, Constraint, Layer, Loss, Metric, Optimizer, Regularizer
 
@@ -65,6 +65,6 @@ def test_networks_by_chance_near_the_constants(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", Activation.registry)
+@pytest.mark.parametrize("kind", named_alone(Activation))
 def test_activations_in_blocks_of_their_true_size(kind: str) -> None:
     parts_at_size.law_of_true_blocks(kind)

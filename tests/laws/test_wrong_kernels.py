@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from registry import good
+from registry import good, named_alone
 from wrong_kernels import CATALOGUE, RIGHT, WrongKernel
 from wrong_kernels.catalogue import WITNESSES
 
@@ -179,7 +179,7 @@ WRONG_PENALTIES: dict[str, Callable[[Objective], None]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_PENALTIES.values(), ids=WRONG_PENALTIES)
-@pytest.mark.parametrize("kind", Loss.registry)
+@pytest.mark.parametrize("kind", named_alone(Loss))
 def test_a_wrong_penalty_is_seen_behind_every_loss(kind: str, wrong: Callable[[Objective], None]) -> None:
     o = penalised(kind)
     batch = o.batch(5)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from registry import named_alone
 from ulp_cases import run_activation
 
 import bpcli.parts  # noqa: F401  (declares them)
@@ -65,7 +66,7 @@ def test_values_to_sixteen_digits(spelled: str, x: float, y: float) -> None:
     assert np.isclose(run(spelled, [x])[0][0], y, rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("kind", [k for k in Activation.registry if k != "softmax"])
+@pytest.mark.parametrize("kind", [k for k in named_alone(Activation) if k != "softmax"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_at_infinity_it_is_its_limit_or_no_number(kind: str, dtype: Any) -> None:
     """Never a finite number that is none of its values; a network that came to it has diverged."""
@@ -77,7 +78,7 @@ def test_at_infinity_it_is_its_limit_or_no_number(kind: str, dtype: Any) -> None
     assert (np.isnan(slope) | np.isclose(slope, flat, rtol=1e-6, atol=1e-30)).all()
 
 
-@pytest.mark.parametrize("kind", [k for k in Activation.registry if k != "softmax"])
+@pytest.mark.parametrize("kind", [k for k in named_alone(Activation) if k != "softmax"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_next_to_zero(kind: str, dtype: Any) -> None:
     """Zero of either sign and the smallest numbers: the value at 0 to rounding, and the slope of that side."""
@@ -96,7 +97,7 @@ def test_minima_are_flat() -> None:
         assert abs(run(kind, [at])[1][0]) < 1e-15
 
 
-@pytest.mark.parametrize("kind", [*Activation.registry])
+@pytest.mark.parametrize("kind", named_alone(Activation))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_far_out_nothing_overflows(kind: str, dtype: Any) -> None:
     """Value and slope are what the equations give in float64, where that is a number that the type has."""
@@ -109,7 +110,7 @@ def test_far_out_nothing_overflows(kind: str, dtype: Any) -> None:
         np.testing.assert_allclose(found[name][is_number], right[name][is_number], rtol=1e-6, atol=1e-30, err_msg=name)
 
 
-@pytest.mark.parametrize("kind", [*Activation.registry])
+@pytest.mark.parametrize("kind", named_alone(Activation))
 def test_weights_before_it(kind: str) -> None:
     """One that passes on the right side alone halves the variance, which its initializer makes up for."""
     declared = Activation.registry[kind].default_init

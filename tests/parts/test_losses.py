@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from loss_by_hand import LN2, LN3, worked
+from registry import named_alone
 
 from bpcli.family import Loss
 from bpcli.family.plan import Sample
@@ -192,7 +193,7 @@ def test_a_poisson_rate_beyond_the_largest_number_is_infinite() -> None:
     assert dx[0, 0] == math.inf
 
 
-@pytest.mark.parametrize("kind", Loss.registry)
+@pytest.mark.parametrize("kind", named_alone(Loss))
 def test_the_normaliser_is_named(kind: str) -> None:
     part = Loss.parse(kind)
     for weighted, word in ((False, "over the N rows"), (True, "weights w, which sum to 1")):

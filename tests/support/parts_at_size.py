@@ -16,7 +16,7 @@ from sizes import threads_at_work
 
 from bpcli.engine import fusion
 from bpcli.engine.network import Network
-from bpcli.family import Activation, Constraint, Layer, Loss, Regularizer
+from bpcli.family import Activation, Constraint, Layer, Loss, Part, Regularizer
 from bpcli.family.plan import Array, Sample
 from bpcli.numeric import stable
 from bpcli.numeric.vectors import all_finite
@@ -166,6 +166,13 @@ def law_of_finite() -> None:
             assert not all_finite(x)
 
 
+def _usual(family: type[Part], kind: str, settings: dict[str, Any]) -> Any:
+    """Returns a part with these settings; a formula, which has no usual settings, as its first sample states it."""
+    if kind == "formula":
+        return next(s.part for s in family.registry[kind].samples() if not s.error)
+    return family.parse(settings)
+
+
 def laws() -> Iterator[tuple[str, Callable[[], None]]]:
     """Every law of this module, by what it is about."""
     for name, sample in samples_of_many_rows():
@@ -175,12 +182,12 @@ def laws() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "functions", law_of_functions
     yield "finite", law_of_finite
     for kind in Loss.registry:
-        part = Loss.parse(kind)
+        part = _usual(Loss, kind, {"type": kind})
         rng = np.random.default_rng(5)
         x, t = rng.uniform(0.05, 0.9, (1031, 65)), np.eye(65)[rng.integers(0, 65, 1031)]
         yield f"{kind}, wide", partial(law_of_loss, Sample(part, (65,), batch=1031, inputs={"x": x, "t": t}))
     for kind in Regularizer.registry:
-        sample = Sample(Regularizer.parse({"type": kind, "strength": 0.01}), (70_003,))
+        sample = Sample(_usual(Regularizer, kind, {"type": kind, "strength": 0.01}), (70_003,))
         yield f"{kind}, wide", partial(law_of_flat, partial(PenaltyCase, sample))
     for kind in Constraint.registry:
         for shape in ((401, 65), (3, 3, 65, 64), (70_003,)):

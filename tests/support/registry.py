@@ -35,3 +35,8 @@ def bad() -> Iterator[tuple[str, type[Part], Sample]]:
         for i, sample in enumerate(leaf.samples()):
             if sample.error:
                 yield f"{name} #{i} {sample.error[:30]}", leaf, sample
+
+
+def named_alone(family: type[Part]) -> list[str]:
+    """Returns the types of a family that a name alone stands for: all but a formula, which has to be stated."""
+    return [kind for kind in family.registry if kind != "formula"]

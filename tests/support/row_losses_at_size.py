@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from nets import dense, fill, objective
+from registry import named_alone
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Array, Loss, Metric, Scored
@@ -40,7 +41,7 @@ class OneByOne(Loss):
 del Loss.registry["one_by_one"]  # no part: other laws leave it alone
 WEIGHED = {"type": "softmax_cross_entropy", "class_weights": {"0": 0.5, "1": 1.0, "2": 4.0}, "label_smoothing": 0.1}
 SPELLED: list[Any] = [
-    *(kind for kind, leaf in Loss.registry.items() if leaf.__module__.startswith("bpcli.")),
+    *(kind for kind in named_alone(Loss) if Loss.registry[kind].__module__.startswith("bpcli.")),
     WEIGHED,
     {"type": "squared_error", "factor": 0.5},
 ]

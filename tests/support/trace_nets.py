@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from registry import named_alone
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Activation, Clipper, Constraint, Layer, Loss, Optimizer, Regularizer, Schedule
@@ -96,12 +97,13 @@ def with_each_part() -> Iterator[tuple[str, dict[str, Any]]]:
         layers = [*before, part, *(["flatten"] if len(plan.y) > 1 else []), dense(2)]
         inputs = rng.integers(0, plan.tokens, (3, *sample.x)).astype(float) if plan.tokens else x
         yield f"{family}/{kind}", experiment(layers, "mean_squared_error", inputs, values)
-    for kind in Loss.registry:
+    for kind in named_alone(Loss):
         links = {"cross_entropy": "softmax", "kl_divergence": "softmax"}
         layers = [dense(3, "tanh"), dense(2, links.get(kind))]
         yield f"loss/{kind}", experiment(layers, kind, x, targets_of(kind, rng, 3, 2))
+    stated = {"penalty": "strength * sum(j, w[j]**2 / (1 + w[j]**2))", "settings": {"strength": 0.1}}
     for kind in Regularizer.registry:
-        part = {"type": kind, "strength": 0.1}
+        part = {"type": kind, **(stated if kind == "formula" else {"strength": 0.1})}
         yield f"penalty/{kind}", experiment(plain, "mean_squared_error", x, values, regularization=part)
     for kind in Clipper.registry:
         part = {"type": kind, **({"limit": 0.05} if kind == "value" else {"max_norm": 0.1} if "norm" in kind else {})}

@@ -12,6 +12,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
+from registry import named_alone
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.family import Activation, Loss, Metric, Scored
@@ -77,7 +78,7 @@ def run_activation(spelled: Any, x: Array, dy: Array, *, equations: bool = False
 
 # -------------------------------------------------------------------------------------------------------------- losses
 LOSSES: list[Any] = [
-    *Loss.registry,
+    *named_alone(Loss),
     {"type": "squared_error", "factor": 0.5}, {"type": "huber", "delta": 0.3},
     {"type": "softmax_cross_entropy", "label_smoothing": 0.1},
     {"type": "softmax_cross_entropy", "class_weights": {"a": 0.25, "b": 3.0, "c": 1.0}},

@@ -11,7 +11,7 @@ from bpcli.family.part import families
 from bpcli.notation import Eq, NotationError, Program, compile_equations
 from bpcli.notation.derive.backward import derive_backward, derive_jacobian, spelled
 from bpcli.notation.derive.reverse import BackwardEquations
-from bpcli.notation.syntax import Equation, parse
+from bpcli.notation.syntax import Equation, parse, reads, sides
 from bpcli.numeric.shapes import Array, Shape
 from bpcli.records.derived import DerivedArray, DerivedFormula
 from bpcli.records.training import Exit, Failure, Problem
@@ -47,11 +47,8 @@ def derive_formula(
 
 def formula(text: str) -> Eq:
     """Returns a typed equation. Raises NotationError where no `=` stands between two sides."""
-    at = next(
-        (i for i, c in enumerate(text) if c == "=" and text[i + 1 : i + 2] != "=" and text[i - 1 : i] not in "=!<>"), 0
-    )
-    left, right = text[:at].strip(), text[at + 1 :].strip()
-    if not (at and left and right):
+    left, sign, right = sides(text)
+    if not (sign and left and right):
         raise NotationError(f"{text!r} is no equation", "write left = right: 'y[n,o] = sum(i, x[n,i] * W[i,o])'")
     return Eq(left, right)
 
@@ -90,8 +87,6 @@ def _check_names(forward: Sequence[Eq], by: Sequence[str]) -> None:
 
 
 def _names(equation: Equation) -> set[str]:
-    from bpcli.notation.syntax import reads
-
     return reads(equation) - set(equation.letters)
 
 

@@ -66,7 +66,7 @@ def part_row(leaf: type[Part], family: str) -> PartRow:
         summary=summary,
         source=" ".join(source.group(1).split()) if source else "",
         doc=rest.strip(),
-        fields=tuple(_field(name, f) for name, f in leaf.model_fields.items() if name != "type"),
+        fields=tuple(_field(f.alias or name, f) for name, f in leaf.model_fields.items() if name != "type"),
         equations=tuple((f"{eq.left} = {eq.right}", eq.why) for eq in _equations(sample)),
         example=_example(family, sample) if sample is not None else "",
     )
@@ -172,7 +172,8 @@ def _short_form(part: Part) -> Any:
         elif isinstance(value, tuple) and any(isinstance(item, Part) for item in value):
             settings[name] = [_short_form(item) for item in value]
         else:
-            settings[name] = plain[name]
+            written = field.alias or name
+            settings[written] = plain[written]
     return {"type": part.kind, **settings} if settings else part.kind
 
 
@@ -220,7 +221,10 @@ def _type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is Literal:
         return " or ".join(str(option) for option in inner)
     if origin is tuple and get_origin(inner[0]) is tuple:
-        return "a number for each name" if get_args(inner[0])[0] is str else "rows of numbers"
+        names, value = get_args(inner[0])[:2]
+        if names is not str:
+            return "rows of numbers"
+        return f"{'a number' if value is float else 'settings'} for each name"
     if origin is tuple:
         return _list(inner[0], metadata)
     if isinstance(origin, type) and issubclass(origin, Mapping):

@@ -32,7 +32,7 @@ def equation_env(bound: BoundLayer) -> dict[str, Any]:
 
     Not what the kernel kept for itself: the equations have to come to it on their own.
     """
-    return {name: np.array(a) if np.ndim(a) else a for name, a in equation_views(bound).items()}
+    return {name: np.array(a)[()] if isinstance(a, np.ndarray) else a for name, a in equation_views(bound).items()}
 
 
 def equation_views(bound: BoundLayer) -> dict[str, Any]:

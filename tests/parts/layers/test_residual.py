@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from registry import named_alone
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network import Network
@@ -82,7 +83,7 @@ def test_each_layer_in_nested_branches_keeps_its_own_statistics() -> None:
 def test_memory_in_branches_may_be_shared_without_changing_a_bit() -> None:
     """Every layer that keeps, draws or works in something, twice in a row and in branches: with arrays of its own, and
     with shared ones as in training."""
-    kinds = [k for k in Activation.registry if k != "identity"]
+    kinds = [k for k in named_alone(Activation) if k != "identity"]
     every: list[Any] = [*kinds, "batch_norm", "layer_norm", "dropout", "gaussian_noise"]
     pairs = [layer for kind in every for layer in (kind, kind)]
     layers: list[Any] = [

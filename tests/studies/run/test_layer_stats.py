@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from own_parts import own as own
+from registry import named_alone
 
 import bpcli.parts  # noqa: F401  (declares them)
 from bpcli.engine.network_plan import plan_network
@@ -90,9 +91,7 @@ def test_the_steepest_slope(kind: str, steepest: float) -> None:
 
 
 def test_every_registered_activation_has_a_character() -> None:
-    kinds = [
-        k for k, leaf in Activation.registry.items() if not any(f.is_required() for f in leaf.model_fields.values())
-    ]
+    kinds = named_alone(Activation)
     assert len(kinds) > 10
     for kind in kinds:
         assert slope_and_ends(Activation.parse(kind))[1] in ("none", "one", "both")

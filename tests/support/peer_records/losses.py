@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from registry import named_alone
 from torch_twin import loss_of, torch_module
 
 from bpcli.family import Loss, Regularizer, Sample
@@ -82,7 +83,7 @@ def _by_torch_weighted() -> list[Record]:
     So also focal of three classes, differentiated by autograd: see `_by_optax` for two."""
     torch, found, rng = torch_module(), [], np.random.default_rng(3)
     w = np.array([0.1, 0.4, 0.3, 0.2])
-    for kind in Loss.registry:
+    for kind in named_alone(Loss):
         if not Loss.registry[kind].__module__.startswith("bpcli."):
             continue
         part: Part = {"type": kind}

@@ -108,9 +108,7 @@ def largest_share(gap: Array, scale: Array) -> float:
 
 def entry_gaps(a: Array, b: Array) -> Array:
     """Returns how far entries are apart: 0 where both are the same infinity or no number at all."""
-    gap = np.abs(a - b)
-    gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
-    return np.asarray(gap)
+    return np.asarray(np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b)))
 
 
 @dataclass(frozen=True, eq=False)
