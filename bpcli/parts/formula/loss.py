@@ -13,7 +13,7 @@ from bpcli.notation import Eq, NotationError
 from bpcli.notation.syntax import parse
 from bpcli.parts.formula.calls import TRIED, arrays_of, bound_calls, slots
 from bpcli.parts.formula.lowered import Bound
-from bpcli.parts.formula.program import FormulaProgram, formula_program
+from bpcli.parts.formula.program import FormulaProgram, formula_program, row_that_fits
 from bpcli.parts.formula.settings import Expression, FormulaNumbers, TypedEquation, stated_equation
 from bpcli.parts.losses.averaging import ROWS, mean, over_rows
 
@@ -127,7 +127,8 @@ class FormulaLoss(Loss):
             call()
 
     def equations(self, weighted: bool) -> list[Eq]:
-        return list(self._program((2,), 3, weighted=weighted).equations)
+        x = row_that_fits(self.forward_equations(weighted))
+        return list(self._program(x, TRIED[1], weighted=weighted).equations)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

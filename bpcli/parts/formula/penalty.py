@@ -42,20 +42,11 @@ class FormulaPenalty(Regularizer):
         stated = (Eq("penalty", self.penalty, WHY),)
         return formula_program(stated, "penalty", (("w", (weights,)),), self.settings, ("w",))
 
-    def _run(self, w: Array, g: Array | None) -> float:
-        """Computes the penalty, and writes its slope where there is room for it."""
-        program = self._program(len(w))
-        arrays: dict[str, Any] = {**_buffers(program, w.dtype.str), **dict(self.settings), "w": w}
-        for lowered in program.lowered[: 1 + (g is not None)]:
-            for call in lowered.bind(arrays if g is None else {**arrays, "dw": g}):
-                call()
-        return float(arrays["penalty"])
-
     def value(self, w: Array, scratch: Array) -> float:
-        return self._run(w, None)
+        return run_penalty(self._program(len(w)), self.consts(), w)
 
     def add_grad(self, w: Array, g: Array, scratch: Array) -> None:
-        self._run(w, scratch)
+        run_penalty(self._program(len(w)), self.consts(), w, scratch)
         np.add(g, scratch, out=g)
 
     def equations(self) -> list[Eq]:
@@ -67,6 +58,15 @@ class FormulaPenalty(Regularizer):
         yield Sample(cls.model_validate({"type": "formula", "penalty": text, "settings": {"strength": 0.3}}), (7,))
         yield Sample({"type": "formula", "penalty": "sum(j, w[j]"}, error="cannot be read")
         yield Sample({"type": "formula"}, error="required")
+
+
+def run_penalty(program: FormulaProgram, numbers: Mapping[str, float], w: Array, slope: Array | None = None) -> float:
+    """Returns a penalty of the weights, and writes its slope where there is room for it."""
+    arrays: dict[str, Any] = {**_buffers(program, w.dtype.str), **numbers, "w": w}
+    for lowered in program.lowered[: 1 + (slope is not None)]:
+        for call in lowered.bind(arrays if slope is None else {**arrays, "dw": slope}):
+            call()
+    return float(arrays["penalty"])
 
 
 @lru_cache(maxsize=16)

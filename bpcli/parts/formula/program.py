@@ -79,13 +79,14 @@ def _check_names(eqs: Sequence[Eq], known: set[str]) -> None:
     for equation in map(parse, eqs):
         for name in sorted(reads(equation) - letters_used(equation) - computed - known - set(CONSTANTS)):
             where = f"{equation.source.left} = {equation.source.right}"
-            if len(name) == 1:
+            if len(name) == 1 and not any(isinstance(n, Read) and n.array == name for n in walk(equation.right)):
                 help = f"sum over it, sum({name}, ...), or let the left side have it"
                 raise NotationError(f"{where}: the index {name} does not run over anything", help)
             guess = near(name, known | computed)
             help = f"did you mean `{guess}`? " if guess else ""
             raise NotationError(
-                f"{where}: {name} is not known", f"{help}what is learned stands in `params`, a number in `settings`"
+                f"{where}: {name} is not known",
+                f"{help}what is learned stands in `params`, a number among the settings",
             )
 
 
@@ -118,6 +119,13 @@ def keeps_rows_apart(eqs: Sequence[Eq]) -> bool:
         return all(map(apart, children(node)))
 
     return all(apart(e.right) for e in parsed)
+
+
+def row_that_fits(eqs: Sequence[Eq]) -> Shape:
+    """Returns a small row of x, of as many axes as equations read it with."""
+    read = (n for e in map(parse, eqs) for n in walk(e.right) if isinstance(n, Read) and n.array == "x")
+    axes = next((len(n.index) - 1 for n in read if not any(isinstance(i, Dots) for i in n.index)), 1)
+    return (2,) * max(1, axes)
 
 
 # shapes of parameters, by the letters of the equations

@@ -19,6 +19,7 @@ from bpcli.family import (
     Param,
     Part,
     Plan,
+    Regularizer,
     Shape,
     Slot,
     suggestion,
@@ -60,6 +61,8 @@ def class_problems(leaf: type[Part]) -> Iterator[Problem]:
     for name in missing:
         text = f"{leaf.__name__} has no `{name}`"
         help = f"add `{_signature(leaf, name)}`; {family_rule(leaf, name)}"
+        if issubclass(leaf, Layer | Loss | Regularizer):
+            help += "; or state the forward pass in `equations`: what is missing is derived from it"
         yield problem_at(class_position(leaf), text, code="declaration", help=help)
     declared = (method for family in families_of(leaf) for method in vars(family).items())
     for name, base in declared:

@@ -20,6 +20,7 @@ import bpcli.parts  # noqa: F401  (declares the package's own parts before any o
 from bpcli.config.document import Position, SourceText
 from bpcli.family import Callback
 from bpcli.family.part import DeclarationError, Part, families
+from bpcli.parts.formula.derived_passes import add_derived_passes
 from bpcli.records.printable import shell_word
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.custom.class_check import callback_problems, callbacks_of, check_plans, class_problems
@@ -117,6 +118,8 @@ def _load(file: Path) -> LoadedFile:
     module = _run(file, data, f"with_{re.sub(r'[^A-Za-z0-9]', '_', file.stem)}_{sha256[:8]}")
     parts = tuple(leaf for leaf in _registered() if leaf not in before)
     callbacks = callbacks_of(module)
+    for part in parts:
+        add_derived_passes(part)
     if not parts and not callbacks:
         raise Failure(_no_part(file, module))
     problems = [problem for part in parts for problem in class_problems(part)]
