@@ -15,6 +15,7 @@ from bpcli.cli.diagnose import diagnose
 from bpcli.cli.eval import evaluate
 from bpcli.cli.examples import examples
 from bpcli.cli.gradcheck import gradcheck
+from bpcli.cli.graph import graph
 from bpcli.cli.guide import guide
 from bpcli.cli.init import init
 from bpcli.cli.interruption import was_interrupted
@@ -41,8 +42,8 @@ app = typer.Typer(
     help="A workbench for back-propagation: a YAML file declares a network, bpcli trains and evaluates it.",
 )
 for command in (
-    init, train, evaluate, predict, check, trace, derive, mark, worksheet, diagnose, gradcheck, verify_resume, parts,
-    schema, examples, guide,
+    init, train, evaluate, predict, check, trace, derive, graph, mark, worksheet, diagnose, gradcheck, verify_resume,
+    parts, schema, examples, guide,
 ):  # fmt: skip
     # a file for each command, of its name
     app.command(command.__module__.rpartition(".")[2].replace("_", "-"))(command)

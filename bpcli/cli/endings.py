@@ -7,7 +7,7 @@ import typer
 
 PAGES = {
     ".md": "markdown", ".markdown": "markdown", ".tex": "latex", ".latex": "latex", ".html": "html", ".htm": "html",
-    ".json": "json", ".txt": "text", ".text": "text",
+    ".json": "json", ".svg": "svg", ".txt": "text", ".text": "text",
 }  # fmt: skip
 """Formats of a page by the endings that a file of it may have."""
 OBEYED = (".html", ".htm", ".xhtml", ".xht", ".shtml", ".mhtml", ".svg", ".xml")
@@ -23,7 +23,7 @@ def page_format(out: Path | None, said: str | None, usual: str, formats: Sequenc
     if said is None:
         check_ending(out, "--out", [e for e, form in PAGES.items() if form in formats], "add --format for any other")
         return meant or usual
-    if ending in OBEYED and said != "html":
+    if ending in OBEYED and said not in ("html", meant):
         text = f"a browser would take the {said} in it for HTML: end it otherwise, or write --format html"
         raise typer.BadParameter(text, param_hint="--out")
     return said

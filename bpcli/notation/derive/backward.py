@@ -167,6 +167,7 @@ def _derived_program(
         ).derive()
     except (NotationError, RecursionError, ArithmeticError):  # the last of a number too large for a float
         return None
-    results = {f"d{name}": shape for name, shape in by} | {g.name: g.shape for g in grids} | program.shapes
+    results = {f"d{name}": shape for name, shape in by} | program.shapes
+    results |= {name: g.shape for g in grids for name in (g.name, f"d{g.name}")}  # an adjoint has its quantity's shape
     forward = [typed_equation(g.equation) for g in grids]
     return compile_equations([*forward, *found.equations], dict(numbers), results)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bpcli.notation.derive.algebra import Product, add, as_expression, as_product, key, quotient, sum_of_products, terms
 from bpcli.notation.derive.letters import Letters
-from bpcli.notation.syntax import Binary, Expr, Name, Negate, Number, Read, Reduce, changed
+from bpcli.notation.syntax import Binary, Expr, Name, Negate, Number, Read, Reduce, changed, walk
 
 Span = tuple[int, int]
 
@@ -46,9 +46,21 @@ class Indices:
                 return Read(array, tuple(map(self.simplified, index)))
             case Reduce(fn=fn, over=over, body=body, extra=extra) if fn != "count":
                 return Reduce(fn, over, self.everywhere(body), tuple(map(self.everywhere, extra)))
-            case Binary(op="//" | "%"):
+            case Binary(op="//" | "%", left=left, right=size) if self._is_index(left, size):
                 return self.simplified(node)
         return changed(node, self.everywhere)
+
+    def _is_index(self, node: Expr, size: Expr) -> bool:
+        """Whether an expression outside any read is computed from indices and sizes alone, and so a whole number: what
+        holds for these, 2 i // 2 = i, does not hold for all numbers."""
+        known = {*self.numbers, *(n.id for n in walk(size) if isinstance(n, Name))}
+        leaves = [n for side in (node, size) for n in walk(side) if not isinstance(n, Binary | Negate | Reduce)]
+        return any(isinstance(n, Name) and n.id in self.letters for n in leaves) and all(
+            n.id in self.letters or n.id in known
+            if isinstance(n, Name)
+            else isinstance(n, Number) and float(n.value).is_integer()
+            for n in leaves
+        )
 
     def _whole(self, node: Expr) -> Expr:
         """Returns t for (t // M) M + t % M."""

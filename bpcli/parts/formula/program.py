@@ -59,9 +59,7 @@ def formula_program(
     whole = {k: int(v) for k, v in numbers if float(v).is_integer()}
     found = _derived(program, output, {name: known[name] for name in by}, whole)
     gradients = {f"d{name}": known[name] for name in by}
-    results = gradients | {g.name: g.shape for g in grids}
-    if grids[-1].free:
-        results[f"d{output}"] = grids[-1].shape
+    results = gradients | {name: g.shape for g in grids for name in (g.name, f"d{g.name}")}
     derived = compile_equations(
         [*(typed_equation(g.equation) for g in grids), *found.equations], env, {**known, **results}
     )

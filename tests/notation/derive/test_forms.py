@@ -85,6 +85,19 @@ class TestTies:
         return {name: values[f"d{name}"].tolist() for name in arrays}
 
 
+@pytest.mark.parametrize("size", ["0.5", "1", "0.25", "2"])
+def test_what_holds_for_whole_numbers_alone_is_not_done_to_others(size: str) -> None:
+    """2 i // 2 is i of an index; x // 0.5 is no 2 x of a number, and x % 0.5 not 0."""
+    x, u = np.array([0.3, 1.7, -2.6]), np.array([1.0, 2.0, 3.0])
+    env = {"x": x, "u": u, "dy": np.ones(3)}
+    for op, value in (("//", np.floor_divide(x, float(size))), ("%", np.mod(x, float(size)))):
+        for left in ("x[i]", "(2 * x[i] - x[i])"):
+            eqs = [Eq("y[i]", f"({left} {op} {size}) * u[i]")]
+            found = derive_backward(eqs, ["u"], env=env)
+            values = compile_equations([*eqs, *found.equations], env, {"du": (3,)}).run(env)
+            assert np.allclose(values["du"], value), (op, left, found.equations)
+
+
 class TestWhatIsNotANumber:
     def value(self, right: str, x: list[float]) -> list[float]:
         env = {"x": np.array(x)}
