@@ -15,6 +15,7 @@ from bpcli.notation.derive.indices import Indices
 from bpcli.notation.derive.letters import Letters, bound_in
 from bpcli.notation.derive.named import Naming
 from bpcli.notation.derive.places import Gathering, Guard
+from bpcli.notation.derive.shorter import shorter
 from bpcli.notation.derive.slopes import local_slopes
 from bpcli.notation.derive.trees import replaced, size_of
 from bpcli.notation.syntax import (
@@ -38,6 +39,8 @@ from bpcli.numeric.shapes import Shape
 _AXES = {3: "t", 4: "hw"}  # letters for axes of rows of signals and of images, where no read tells any
 MAX_NODES = 20_000
 """Nodes of all expressions of a derivation, above which it is refused."""
+MAX_SHORTENED = 300
+"""Nodes of an expression up to which its brackets are multiplied out where that is shorter."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class Reverse:
         for name in self.by:
             found.append(_Adjoint(self.prefix + name, (*self.targets[name], *self.extra), self._total(name), None))
         self._inline(found)
+        self._inline_where_shorter(found)
         backward = tuple(
             self.letters.finished(a.name, a.free, self._tidy(a.right), on_the_way=a.like is not None) for a in found
         )
@@ -168,6 +172,7 @@ class Reverse:
 
     def _tidy(self, node: Expr) -> Expr:
         tidy = simplified(self.naming.name(simplified(node)))
+        tidy = shorter(tidy) if size_of(tidy) <= MAX_SHORTENED else tidy
         self.nodes += size_of(tidy)
         if self.nodes > MAX_NODES:
             raise NotationError(
@@ -279,6 +284,21 @@ class Reverse:
             for other in found:
                 other.right = self._put(other.right, adjoint)
             found.remove(adjoint)
+
+    def _inline_where_shorter(self, found: list[_Adjoint]) -> None:
+        """Puts adjoints where they are used several times if all is shorter then, since something cancels: what arrives
+        at the scores of softmax and cross-entropy."""
+        for adjoint in [a for a in found if a.like is not None]:
+            users = [a for a in found if any(_reads(n, adjoint.name) for n in walk(a.right))]
+            sums = any(isinstance(n, Reduce) and n.fn != "count" for n in walk(adjoint.right))
+            if sums or any(_padded(a.right, adjoint.name) for a in users):
+                continue
+            before = [self._tidy(a.right) for a in (adjoint, *users)]
+            after = [self._tidy(self._put(a.right, adjoint)) for a in users]
+            if sum(map(size_of, after)) < sum(map(size_of, before)):
+                for user, right in zip(users, after, strict=True):
+                    user.right = right
+                found.remove(adjoint)
 
     def _put(self, node: Expr, adjoint: _Adjoint) -> Expr:
         match node:

@@ -42,7 +42,12 @@ def derive_formula(
         forward = [formula(text) for text in texts]
         return _derived(forward, by, order, entries, numbers, seed)
     except NotationError as error:
-        raise Failure(Problem(str(error), code="formula", help=error.help), exit=Exit.USAGE) from None
+        raise Failure(Problem(str(error), code="formula", help=typed_help(error)), exit=Exit.USAGE) from None
+
+
+def typed_help(error: NotationError) -> str:
+    """Returns the help of an equation that cannot be read, for whoever typed it."""
+    return error.help if "Eq(" not in error.help else "an equation is left = right: 'y[n,o] = sum(i, x[n,i] * W[i,o])'"
 
 
 def formula(text: str) -> Eq:

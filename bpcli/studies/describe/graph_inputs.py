@@ -15,7 +15,7 @@ from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.syntax import Bind, Equation, Expr, Name, Read, Reduce, changed, walk
 from bpcli.records.graph import ComputationalGraph, GraphCheck
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.describe.derivation import formula
+from bpcli.studies.describe.derivation import formula, typed_help
 from bpcli.studies.describe.graph import valued_graph
 from bpcli.studies.describe.small_arrays import small_arrays
 from bpcli.studies.gradcheck.forward_equations import loss_program
@@ -116,7 +116,7 @@ def _formula_graph(
         first = f"{forward[-1].left} = {forward[-1].right}"
         return valued_graph(title or first, program, env, (), about, arriving)
     except NotationError as error:
-        raise Failure(Problem(str(error), code="formula", help=error.help), exit=Exit.USAGE) from None
+        raise Failure(Problem(str(error), code="formula", help=typed_help(error)), exit=Exit.USAGE) from None
 
 
 def _read_names(forward: Sequence[Eq]) -> set[str]:
@@ -149,7 +149,7 @@ def network_graph(target: TraceTarget) -> ComputationalGraph:
     try:
         found = valued_graph(target.name, whole, network.env, network.constants, about)
     except NotationError as error:
-        raise Failure(Problem(str(error), code="formula", help=error.help), exit=Exit.USAGE) from None
+        raise Failure(Problem(str(error), code="formula", help=typed_help(error)), exit=Exit.USAGE) from None
     engine = {name.replace(".", "_"): g for name, g in objective.network.gradients().items()}
     nodes = {n.node.name: n for n in found.nodes}
     gaps = {

@@ -67,13 +67,28 @@ def _counting(equation: Equation) -> set[str]:
 
 
 def _sizes(equations: Sequence[Equation], letters: Sequence[str], counts: Mapping[str, int]) -> dict[str, int]:
-    sizes = {k: USUAL_SIZES[i % len(USUAL_SIZES)] for i, k in enumerate(letters)}
+    first = _first_of_their_axis(equations, letters)
+    sizes = {k: USUAL_SIZES[letters.index(first[k]) % len(USUAL_SIZES)] for k in letters}
     for e in equations:
         reductions = [n for n in walk(e.right) if isinstance(n, Reduce)]
         for b in [*e.free, *(b for n in reductions for b in n.over)]:
             if isinstance(b, Bind) and b.size is not None:
                 sizes[b.letter] = _reach(b.size, {}, counts)
     return sizes
+
+
+def _first_of_their_axis(equations: Sequence[Equation], letters: Sequence[str]) -> dict[str, str]:
+    """Returns for each letter the first that reads the same axes of arrays: x[i] A[i,j] x[j] needs i and j alike."""
+    first = {k: k for k in letters}
+    axes: dict[tuple[str, int], str] = {}
+    for n in (n for e in equations for n in walk(e.right) if isinstance(n, Read)):
+        for axis, index in enumerate(n.index):
+            if isinstance(index, Name) and index.id in first:
+                one = first[axes.setdefault((n.array, axis), index.id)]
+                two = first[index.id]
+                kept = min(one, two, key=letters.index)
+                first = {k: kept if f in (one, two) else f for k, f in first.items()}
+    return first
 
 
 def _reach(node: Expr, sizes: Mapping[str, int], counts: Mapping[str, int]) -> int:
