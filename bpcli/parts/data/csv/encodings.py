@@ -49,6 +49,9 @@ def unmarked_unicode(start: bytes) -> str:
 
 
 def _latin(before: str, character: str, behind: str) -> float:
+    beside = before + behind
+    if any(c.isdigit() for c in beside) and not any(c.isalpha() for c in beside):  # £618,15: no letter stands alone
+        return 1.0 if character in SYMBOLS else 0.2
     if "\xc0" <= character <= "\u024f" and character.isalpha():
         if character.isupper() and before.islower():
             return 0.0

@@ -29,6 +29,14 @@ def test_words_are_read_as_words(encoding: str, words: str) -> None:
     assert len({word for _, word in found}) == len(found)
 
 
+def test_a_sign_of_money_is_no_letter_beside_digits() -> None:
+    """What reads £618 in the west is Ł618 farther east, where größe is größe too."""
+    lines = ["größe,price", "1,£618.15", "2,-£27.00", "3,£1.20"]
+    assert readings([line.encode("cp1252") for line in lines]) == [("latin-1", "größe")]
+    polish = ["miasto,łączna", "1,Łódź", "2,Żory", "3,Ełk"]
+    assert readings([line.encode("cp1250") for line in polish])[0] == ("cp1250", "łączna")
+
+
 def test_bytes_that_are_no_words_have_no_encoding() -> None:
     assert readings([bytes(range(128, 256))]) == []
 
