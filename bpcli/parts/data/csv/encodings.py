@@ -9,6 +9,7 @@ SHOWN = 20  # characters of a word
 ZEROS_OF_UTF16, ZEROS_OF_UTF32 = 0.3, 0.6  # shares of bytes that are 0
 SYMBOLS = frozenset("\xa0€£¥¢§°©®™«»„“”‘’–—…·•±²³¹µ½¼¾×¿¡№")
 WORD = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
+MEASURE = re.compile(r"\d[€£¥].|.[€£¥]\d|.°[CF]|m[²³].", re.S)  # £5, 20 °C, m³
 
 Weigh = Callable[[str, str, str], float]
 """The weight of a character, 0 to 1, by the one before, itself and the one behind: 1 where it is what texts hold."""
@@ -55,9 +56,13 @@ def _latin(before: str, character: str, behind: str) -> float:
     if "\xc0" <= character <= "\u024f" and character.isalpha():
         if character.isupper() and before.islower():
             return 0.0
+        if character in "ŁĄ" and not (before.isalpha() or behind.isalpha()):
+            return 0.3  # Ł5 and (Ł), where £5 and (£) are meant
         return (1.0, 0.8, 0.2)[sum(c > "\x7f" and c.isalpha() for c in (before, behind))]
     if before.isalpha() and behind.isalpha() and character not in "’·–":
         return 0.0
+    if MEASURE.fullmatch(before + character + behind):
+        return 1.0
     return 0.9 if character in SYMBOLS else 0.1
 
 
