@@ -49,7 +49,7 @@ def choose_encoding(cells: CodedText, limit: int) -> Encoding:
     if not limit:
         return Encoding("", 1, left_out="who or what a row is of")
     if len(counts) <= limit:
-        return Encoding(f"one-hot, {len(counts)} inputs", len(counts))
+        return Encoding(f"one-hot, {len(counts)} input{'s' * (len(counts) > 1)}", len(counts))
     if len(counts) > MAX_COUNTED:
         return Encoding("", 1, left_out="too many to tell apart")
     settings = {"encoding": "frequency", "max_categories": limit}

@@ -15,8 +15,11 @@ from bpcli.studies.dataset.preview import sentinel_text
 from bpcli.studies.init.categories import choose_encoding
 
 MIN_DISTINCT_ROWS = 20  # that all differ in a column before it counts as a name or an id
+MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
+MIN_TICKS = 10  # rows with the one value of a column, from which on it counts where it stands
 ROW_NUMBER_NAMES = frozenset({"", "id", "index", "row", "rowid", "row_id", "uid", "uuid", "unnamed: 0", "nr", "no"})
 """Names of columns that number the rows."""
+TICKED = "an input says where it is missing"
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,14 @@ def file_column(table: Table, name: str, keep: bool, limit: int, measured: Nearl
     else:
         holds = "yes or no" if kind == "boolean" else f"{low:.6g} to {high:.6g}"
     nearly = kind == "number" and nearly_constant(high - low, max(abs(low), abs(high)))
-    if not keep and (low == high or nearly or (kind == "number" and _numbers_rows(name, values))):
+    is_ticked = low == high and _is_ticked(len(values), gaps)
+    if not keep and not is_ticked and (low == high or nearly or (kind == "number" and _numbers_rows(name, values))):
         why = "the same in every row" if low == high else "it numbers the rows"
         why = f"all but the same in every row, within {(high - low) / max(abs(low), abs(high)):.0e}" if nearly else why
         return FileColumn(name, kind, holds, f"left out: {why}", dropped=True, missing=gaps)
     treatment = {"boolean": "1 or 0", "date": f"{', '.join(parts[:-1])} and {parts[-1]}"}.get(kind, "standardized")
     words = table.format_words(name)
-    treatment = f"{words}; {treatment}" if words else treatment
+    treatment = TICKED if is_ticked else f"{words}; {treatment}" if words else treatment
     width = len(parts) if kind == "date" else 1
     return FileColumn(name, kind, holds, treatment, width=width, missing=gaps, settings=settings, remark=remark,
                       sentinels=odd)  # fmt: skip
@@ -96,6 +100,11 @@ def _begin_months(days: Array) -> bool:
     return bool((dates == dates.astype("datetime64[M]")).all())
 
 
+def _is_ticked(present: int, gaps: float) -> bool:
+    """Whether a column of one value says something by where it stands: a tick, or `yes` and nothing."""
+    return gaps >= MIN_MISSING_SHARE and present >= MIN_TICKS
+
+
 def _day(days: float) -> str:
     return str(np.datetime64(math.floor(days), "D"))
 
@@ -116,7 +125,8 @@ def _text(
     gaps = 1 - present / max(1, len(cells))
     holds = f"{count:,} categor{'y' if count == 1 else 'ies'}"
     why = ""
-    if count <= 1:
+    is_ticked = count == 1 and _is_ticked(present, gaps)
+    if count <= 1 and not is_ticked:
         why = "no value at all" if not count else "a single category" if gaps else "the same in every row"
     elif present >= MIN_DISTINCT_ROWS and 2 * count > present:
         holds, why = f"{count:,} different texts", str(measured or "names or ids")
@@ -124,5 +134,5 @@ def _text(
     why = why or made.left_out
     if (why and not (keep and count)) or not made.words:
         return FileColumn(name, "text", holds, f"left out: {why}", dropped=True, missing=gaps)
-    treatment = f"{written}; {made.words}" if written else made.words
+    treatment = TICKED if is_ticked else f"{written}; {made.words}" if written else made.words
     return FileColumn(name, "text", holds, treatment, width=made.width, missing=gaps, settings=made.settings)

@@ -18,7 +18,7 @@ from bpcli.studies.dataset.far_off import far_off_remarks, target_values
 from bpcli.studies.dataset.judgement import hazards
 from bpcli.studies.init.categories import one_hot_limits
 from bpcli.studies.init.codes import codes_remarks, find_codes
-from bpcli.studies.init.columns import FileColumn, file_column, missing_values, sentinel_remark
+from bpcli.studies.init.columns import MIN_MISSING_SHARE, FileColumn, file_column, missing_values, sentinel_remark
 from bpcli.studies.init.options import USUAL, ColumnOptions, option
 from bpcli.studies.init.other_cells import nearly_measured_columns, other_cells_remarks, refuse_other_cells
 from bpcli.studies.init.spellings import may_have_two_spellings, spelled_codes
@@ -33,7 +33,6 @@ from bpcli.studies.init.targets import (
     whole_numbers_remark,
 )
 
-MIN_MISSING_SHARE = 0.05  # of the values of a column, from which on an input says where they are missing
 MIN_SENTINEL_SHARE = 0.01  # likewise, where a number says so that may have a meaning of its own
 MIN_IMBALANCE = 10.0  # rows of the largest class over those of the smallest, from which on accuracy says little
 

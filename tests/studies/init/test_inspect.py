@@ -129,10 +129,19 @@ def test_gaps_in_texts() -> None:
         "v", "text", "2 categories", "one-hot, 2 inputs", width=2, missing=0.25
     )
     alone = column(["", "p", "p", "p"] * 6)
-    assert (alone.treatment, alone.missing) == ("left out: a single category", 0.25)
+    assert (alone.treatment, alone.missing) == ("an input says where it is missing", 0.25)
     twenty = [f"n{i}" for i in range(20)] + [""] * 20  # of the cells that are there
     assert column(twenty).treatment == "left out: names or ids"
     assert column([f"n{i}" for i in range(19)] + [""] * 20).treatment == "one-hot, 19 inputs"
+
+
+@pytest.mark.parametrize("cell", ["x", "1", "Yes", "TRUE", "2020-01-01", "5 %"])
+def test_where_the_one_value_of_a_column_stands_says_something(cell: str) -> None:
+    ticks = found("v,z,y", [cell, ""] * 12, CHANCE.normal(size=24).round(3), ["a", "b", "b", "a"] * 6)
+    assert ticks.columns[0].treatment == "an input says where it is missing"
+    assert ticks.source["indicator"]
+    assert column([cell] * 39 + [""]).treatment.startswith("left out")
+    assert column([cell] * 9 + [""] * 15).treatment.startswith("left out")
 
 
 def test_categories_that_train_does_not_have_are_ignored() -> None:
