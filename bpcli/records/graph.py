@@ -40,8 +40,8 @@ class ValuedNode:
 
 @dataclass(frozen=True)
 class GraphCheck:
-    """What adjoints were held against, of how many nodes, and how far apart they are at most, as a share of the largest
-    number that is summed up."""
+    """What adjoints were held against, of how many nodes, and how far apart they are at most, as a share of themselves
+    or of what may have cancelled."""
 
     witness: str
     nodes: int

@@ -86,7 +86,8 @@ class FormulaLayer(Activation):
         own = {"y", "dx", *(f"d{name}" for name, _ in self.params)}
         keep, scratch = ({n: s for n, s in found.items() if n not in own} for found in (keep, scratch))
         params = {name: self._param(name, shapes[name]) for name, _ in self.params}
-        return Plan(y=y, params=params, keep=keep, scratch=scratch, consts=dict(self.settings), skips_dx=bool(params))
+        return Plan(y=y, params=params, keep=keep, scratch=scratch, consts=dict(self.settings),
+                    skips_dx=bool(params), multiply_adds=small.multiply_adds // TRIED[0])  # fmt: skip
 
     def _param(self, name: str, shape: Shape) -> Param:
         declared = dict(self.params)[name]

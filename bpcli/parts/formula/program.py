@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from bpcli.notation.derive.algebra import ONE
 from bpcli.notation.derive.reverse import BackwardEquations, Reverse
 from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.evaluate import CONSTANTS
-from bpcli.notation.syntax import Dots, Expr, Name, Read, Reduce, children, letters_used, parse, reads, walk
+from bpcli.notation.syntax import Binary, Dots, Expr, Name, Read, Reduce, children, letters_used, parse, reads, walk
 from bpcli.numeric.shapes import Shape
 from bpcli.parts.formula.lowered import Lowered, lower
 
@@ -36,6 +36,16 @@ class FormulaProgram:
     def lowered(self) -> tuple[Lowered, Lowered]:
         """Both."""
         return self.forward, self.backward
+
+    @property
+    def multiply_adds(self) -> int:
+        """How many products the sums of products of the forward pass add up."""
+        sums = [(g, n) for g in self.forward.program.grids for n in walk(g.equation.right) if isinstance(n, Reduce)]
+        return sum(
+            math.prod(g.size[k] for k in {*g.free, *n.letters})
+            for g, n in sums
+            if n.fn == "sum" and isinstance(n.body, Binary) and n.body.op == "*"
+        )
 
     def shape(self, name: str) -> Shape:
         """Returns the shape of a left side."""
@@ -68,7 +78,7 @@ def formula_program(
     shapes_of = known | {g.name: g.shape for g in (*grids, *backward.grids)} | results
     forward = lower(Program(grids, known), f"{buffers}_forward_")
     back = lower(Program(backward.grids, shapes_of), f"{buffers}_backward_")
-    return FormulaProgram(forward, back, (*eqs, *map(_derived_eq, found.equations)))
+    return FormulaProgram(forward, back, (*eqs, *(replace(e, why=_rules(e, found)) for e in found.equations)))
 
 
 def _check_names(eqs: Sequence[Eq], known: set[str]) -> None:
@@ -88,8 +98,13 @@ def _check_names(eqs: Sequence[Eq], known: set[str]) -> None:
             )
 
 
-def _derived_eq(eq: Eq) -> Eq:
-    return Eq(eq.left, eq.right, "derived from the forward equations")
+def _rules(eq: Eq, found: BackwardEquations) -> str:
+    """Returns by which rules a backward equation follows: those of the operations between what it is the adjoint of and
+    the left sides that are computed from that."""
+    name = parse(eq).name.removeprefix("d")
+    readers = {e.name for e in found.forward if name in reads(e)}
+    rules = dict.fromkeys(s.rule for s in found.steps if s.of in readers and s.rule != "entry")
+    return f"derived by {', '.join(rules)}" if rules else "derived: the adjoint of what is read"
 
 
 def _derived(program: Program, output: str, by: Mapping[str, Shape], whole: Mapping[str, int]) -> BackwardEquations:

@@ -16,7 +16,7 @@ from bpcli.records.printable import printable
 
 MAX_ENTRIES = 6  # entries of an array that are all shown
 MAX_GAP = 1e-10
-"""Of the largest number that is summed up: more is a disagreement."""
+"""As a share: more is a disagreement."""
 
 
 class GraphTerminal:

@@ -144,9 +144,8 @@ class _Valued:
         return _check("complex steps", gaps)
 
     def _gap(self, name: str, wanted: Array) -> float:
-        """Returns how far an adjoint is from another witness, of the largest number that it is a sum of."""
-        shares = [max_abs(e.arrives) for e in self.edges_to[name]]
-        return max_abs(self.adjoints[name] - wanted) / max(max_abs(wanted), *shares, 1e-300)
+        """Returns how far an adjoint is from another witness, as a share of it or of what may have cancelled."""
+        return adjoint_gap(self.adjoints[name], wanted, max(map(max_abs, self.adjoints.values())))
 
     def _corners(self) -> Iterator[Problem]:
         """Yields a warning for every operation that stands on a corner, where it has no slope."""
@@ -182,6 +181,12 @@ class _Valued:
             return bool((program.run(self.values)["entries"] == 0).any())
         except NotationError:
             return False
+
+
+def adjoint_gap(found: Array, wanted: Array, largest: float) -> float:
+    """Returns how far two adjoints are apart, as a share of the larger one's largest entry, or of a thousandth of the
+    `largest` adjoint of the graph: sums of such may cancel."""
+    return max_abs(np.asarray(found) - wanted) / max(max_abs(wanted), 1e-3 * largest, 1e-300)
 
 
 def _check(witness: str, gaps: Mapping[str, float]) -> GraphCheck | None:

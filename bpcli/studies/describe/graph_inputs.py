@@ -16,7 +16,7 @@ from bpcli.notation.syntax import Bind, Equation, Expr, Name, Read, Reduce, chan
 from bpcli.records.graph import ComputationalGraph, GraphCheck
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe.derivation import formula, typed_help
-from bpcli.studies.describe.graph import valued_graph
+from bpcli.studies.describe.graph import adjoint_gap, valued_graph
 from bpcli.studies.describe.small_arrays import small_arrays
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.trace.open import TraceTarget
@@ -152,10 +152,11 @@ def network_graph(target: TraceTarget) -> ComputationalGraph:
         raise Failure(Problem(str(error), code="formula", help=typed_help(error)), exit=Exit.USAGE) from None
     engine = {name.replace(".", "_"): g for name, g in objective.network.gradients().items()}
     nodes = {n.node.name: n for n in found.nodes}
+    largest = max(max_abs(n.adjoint) for n in found.nodes if n.adjoint is not None)
     gaps = {
-        name: max_abs(np.asarray(nodes[name].adjoint) - g) / max(max_abs(g), 1e-300)
+        name: adjoint_gap(adjoint, g, largest)
         for name, g in engine.items()
-        if name in nodes and nodes[name].adjoint is not None
+        if name in nodes and (adjoint := nodes[name].adjoint) is not None
     }
     if not gaps:
         return found
@@ -190,15 +191,15 @@ class _Network:
         for name, chain in bound.inside.items():
             names[f"{name}_y"] = self.add_chain(chain, x, chain.x)
         program, env = layer_program(bound, True), equation_env(bound)
-        self._add(program, env, "y", names, own, "")
+        self._add(program, env, "y", names, own, set(bound.plan.params))
         return f"{own}_y"
 
     def add_loss(self, program: Program, env: Mapping[str, Any], last: str) -> None:
         """Adds the loss of what the last layer gives."""
-        self._add(program, env, "L", {"x": last, "t": "t", "L": "L"}, "loss", "loss_")
+        self._add(program, env, "L", {"x": last, "t": "t", "L": "L"}, "loss", set())
 
     def _add(
-        self, program: Program, env: Mapping[str, Any], output: str, names: dict[str, str], own: str, prefix: str
+        self, program: Program, env: Mapping[str, Any], output: str, names: dict[str, str], own: str, learned: set[str]
     ) -> None:
         needed = program.needed({output})
         grids = [g for g in program.grids if g.name in needed]
@@ -207,7 +208,7 @@ class _Network:
             new = names.setdefault(name, f"{own}_{name}")
             if new not in self.env and new not in self.shapes:
                 self.env[new] = env[name]
-                self.constants |= {new} if np.ndim(env[name]) == 0 else set()
+                self.constants |= {new} if np.ndim(env[name]) == 0 and name not in learned else set()
         for grid in grids:
             new = names.setdefault(grid.name, f"{own}_{grid.name}")
             free = tuple(Bind(k) for k in grid.free)

@@ -14,7 +14,7 @@ from bpcli.records.diagnose import LEVELS, Remedy, Symptom
 from bpcli.studies.diagnose import remedies
 from bpcli.studies.diagnose.diagnosis_context import DiagnosisContext
 from bpcli.studies.diagnose.gradients import severity, symptom
-from bpcli.studies.run.layer_stats import run_alone
+from bpcli.studies.run.layer_stats import run_alone, stands_alone
 
 INPUT_SIZE = (10.0, 20.0)
 """Root mean square of a column from which on it is a notice, a warning. Weights are drawn for columns of about 1."""
@@ -84,7 +84,7 @@ def target_range(context: DiagnosisContext) -> list[Symptom]:
         return []
     low, high = float(t.min()), float(t.max())
     last = context.network_plan.layers[-1]
-    if isinstance(last.layer, Activation):
+    if isinstance(last.layer, Activation) and stands_alone(last.layer, (400,)):
         low_output, high_output = (float(t.dtype.type(end)) for end in _output_range(last.layer))
         if low < low_output or high > high_output:
             figure = f"targets run from {low:.4g} to {high:.4g}, and {last.path} from {low_output:.3g} "

@@ -23,7 +23,8 @@ def named_tensors(tensors: Mapping[str, Array], network_plan: NetworkPlan) -> di
         group, _, rest = name.partition(".")
         flat = name.removesuffix("theta") if rest in ("", "theta") and name.endswith("theta") else f"{name}."
         if a.ndim and a.shape[-1] == network_plan.size and (name.endswith("theta") or group == "slot"):
-            found |= {f"{flat}{e.path}": a[..., e.where].reshape(*a.shape[:-1], *e.shape) for e in network_plan.layout}
+            layout = {e.path: (e.where, (*a.shape[:-1], *e.shape)) for e in network_plan.layout}
+            found |= {f"{flat}{path}": a[..., where].reshape(shape) for path, (where, shape) in layout.items()}
         else:
             found[name] = a
     return found

@@ -84,6 +84,10 @@ class Addresses:
     def _aliases(self) -> Iterator[tuple[str, str]]:
         """Yields other names, by the names they stand for: z, a and delta of a layer with weights, and what a layer
         reads."""
+        yield from (pair for pair in self._other_names() if pair[0] not in self.arrays)
+
+    def _other_names(self) -> Iterator[tuple[str, str]]:
+        """Yields these, those among them that are names of other arrays, too: a formula may have a z of its own."""
         names = {array.key: name for name, array in self.arrays.items()}
         for node in self.graph.target.network_plan.walk():
             path = node.path

@@ -15,7 +15,7 @@ from bpcli.engine.network import BoundLayer
 from bpcli.engine.network_plan import NetworkPlan, ParamLayout
 from bpcli.engine.objective import Batch, Objective
 from bpcli.engine.state import restore, snapshot
-from bpcli.family import Activation, Array, Frame, Loss, empty
+from bpcli.family import Activation, Array, Frame, Loss, Shape, ShapeError, empty
 from bpcli.numeric.vectors import l2_norm
 from bpcli.records.diagnose import LayerStats
 from bpcli.records.training import WATCH_PREFIX
@@ -109,7 +109,7 @@ def dead_and_saturated(bound: BoundLayer) -> tuple[float | None, float | None]:
     A unit is an entry of the last axis: of images a channel, which is dead where it is closed at every pixel.
     """
     layer = bound.layer
-    if not isinstance(layer, Activation):
+    if not isinstance(layer, Activation) or not stands_alone(layer, bound.planned.x):
         return None, None
     steepest, flat_ends = slope_and_ends(layer)
     if flat_ends == "none":
@@ -117,6 +117,16 @@ def dead_and_saturated(bound: BoundLayer) -> tuple[float | None, float | None]:
     slope = np.abs(slopes(layer, bound.frame)) / steepest
     dead = float((slope.reshape(-1, slope.shape[-1]).max(0) <= DEAD_SLOPE).mean())
     return dead, float((slope <= SATURATED_SLOPE).mean()) if flat_ends == "both" else None
+
+
+def stands_alone(layer: Activation, x: Shape) -> bool:
+    """Whether an activation makes numbers of numbers and nothing else: one that a file states may learn, or give rows
+    of another shape."""
+    try:
+        plan = layer.plan(x)
+    except ShapeError:
+        return False
+    return plan.y == x and not plan.params
 
 
 def run_alone(layer: Activation, x: Array, train: bool) -> Frame:
@@ -143,6 +153,8 @@ def slope_and_ends(layer: Activation) -> tuple[float, FlatEnds]:
     """Returns the steepest slope of an activation, and at how many of its ends it is flat. An activation of whole rows
     (softmax) has no slopes of its own, and is said to have no flat end."""
     x = np.concatenate([np.linspace(-MAX_INPUT, -8, 53), np.linspace(-8, 8, 257), np.linspace(8, MAX_INPUT, 53)])[None]
+    if not stands_alone(layer, x.shape[1:]):
+        return 1.0, "none"
     f = run_alone(layer, x, True)
     f.dy[...] = np.arange(1.0, x.size + 1)
     with np.errstate(all="ignore"):

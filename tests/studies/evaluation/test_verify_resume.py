@@ -17,6 +17,7 @@ from bpcli.config.experiment import Experiment
 from bpcli.config.validate import validate
 from bpcli.config.yamlfile import parse
 from bpcli.engine.network_plan import plan_network
+from bpcli.family import Layer
 from bpcli.records.training import Exit, Failure
 from bpcli.records.verify_resume import ResumeVerdict
 from bpcli.render.evaluation.verify_resume import tensor_text, verdict_page
@@ -149,3 +150,10 @@ def test_bits_are_compared() -> None:
     both = first_difference({"x": a, "y": a}, {"x": a, "z": a}, ["x", "y", "z"])
     assert both is not None
     assert tensor_text(both) == "y: only the first has it"
+
+
+def test_a_parameter_without_axes_is_a_tensor_too() -> None:
+    beta = {"beta": {"shape": [], "init": {"type": "constant", "value": 1.0}}}
+    network_plan = plan_network([Layer.parse({"type": "formula", "y": "beta * x[n,...]", "params": beta})], (3,))
+    found = named_tensors({"theta": np.array([2.0])}, network_plan)
+    assert {name: a.tolist() for name, a in found.items()} == {"formula_1.beta": 2.0}
