@@ -23,30 +23,38 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 _MONTHS = """
-jan january januar jänner janvier janv enero ene gennaio gen
-feb february februar februari février févr fevrier fevr febrero febbraio
-mar march märz mär maerz mrz mars marzo
-apr april avril avr abril abr aprile
-may mai mayo maggio mag
-jun june juni juin junio giugno giu
-jul july juli juillet juil julio luglio lug
-aug august août aout agosto ago
-sep sept september septembre septiembre settembre set
-oct october oktober okt octobre octubre ottobre ott
-nov november novembre noviembre
-dec december dezember dez décembre déc decembre diciembre dic dicembre
+jan january januar jänner janvier janv enero ene gennaio gen januari janeiro stycznia styczeń sty января январь янв ocak
+feb february februari februar février févr fevrier fevr febrero febbraio fevereiro fev lutego luty lut февраля фев şubat
+mar march märz mär maerz mrz mars marzo maart mrt março marco marts marca marzec марта март мар mart
+apr april avril avr abril abr aprile kwietnia kwiecień kwi апреля апрель апр nisan
+may mai mayo maggio mag mei maio maj maja мая май mayıs
+jun june juni juin junio giugno giu junho czerwca czerwiec cze июня июнь июн haziran
+jul july juli juillet juil julio luglio lug julho lipca lipiec lip июля июль июл temmuz
+aug august août aout agosto ago augustus augusti sierpnia sierpień sie августа август авг ağustos
+sep sept september septembre septiembre settembre set setembro września wrzesień wrz сентября сентябрь сен сент eylül
+oct october oktober okt octobre octubre ottobre ott outubro out października październik paź октября октябрь окт ekim
+nov november novembre noviembre novembro listopada listopad lis ноября ноябрь ноя нояб kasım
+dec december dezember dez décembre déc decembre diciembre dic dicembre dezembro desember des grudnia grudzień gru
 """
 MONTHS = {name: i for i, line in enumerate(_MONTHS.strip().splitlines(), start=1) for name in line.split()}
-"""Names of months (English, German, French, Spanish, Italian) and their short forms, in small letters."""
+MONTHS |= {"февраль": 2, "декабря": 12, "декабрь": 12, "дек": 12, "aralık": 12}
+"""Names of months (English, German, French, Spanish, Italian, Portuguese, Dutch, Scandinavian, Polish, Russian and
+Turkish) and their short forms, in small letters."""
 
 ZONES = {"z": 0, "utc": 0, "gmt": 0, "ut": 0, "wet": 0, "bst": 60, "cet": 60, "west": 60, "cest": 120, "eet": 120,
          "eest": 180, "msk": 180, "jst": 540, "est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420,
          "mdt": -360, "pst": -480, "pdt": -420}  # fmt: skip
 """Minutes by which the time of a zone is ahead of UTC (those of RFC 2822, and usual ones of Europe and Japan)."""
 
-_WEEKDAY = r"(?:(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?\.?,?\s+)?"
-_NAME = r"([^\W\d_]{3,10})\.?"
-_NTH = r"(?:st|nd|rd|th|\.)?"
+_WEEKDAYS = """
+(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)? mo|di|mi|do|fr|sa|so
+(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch|sonnabend (?:lun|mar|mercre|jeu|vendre|same)di|dimanche|lun|mer|jeu|ven
+lunes|martes|mi[ée]rcoles|jueves|viernes|s[áa]bado|domingo|(?:luned|marted|mercoled|gioved|venerd)[ìi]|domenica
+(?:maan|dins|woens|donder|vrij|zater|zon)dag (?:segunda|terça|quarta|quinta|sexta)(?:-feira)?
+"""
+_WEEKDAY = rf"(?:(?:{'|'.join(_WEEKDAYS.split())})\.?,?\s+)?"
+_NAME = r"([^\W\d_]{3,12})\.?"
+_NTH = r"(?:st|nd|rd|th|er|[.ºª°])?"
 _ZONE = r"([a-z]{1,4}|(?:utc|gmt)?[+-]\d\d?(?::?\d\d)?)"
 _SECOND = r"(?:(?<=:\d\d):|(?<=\.\d\d)\.)(\d\d)(?:[.,](\d{1,9}))?"
 _CLOCK = rf"(\d\d?)[:.h](\d\d)(?:{_SECOND})?(?:\s?([ap])\.?\s?m\.?)?(?:\s*{_ZONE})?"
@@ -58,7 +66,7 @@ def _pattern(day: str) -> re.Pattern[str]:
 
 
 _NUMBERS = _pattern(r"(\d{1,4})(\s?[-/.]\s?|\s)(\d\d?)\2(\d{4}|\d\d?)(?!\d)")
-_DAY_FIRST = _pattern(rf"(\d\d?){_NTH}[-\s/.]*(?:of\s)?{_NAME}[-\s/.,']*(\d{{4}}|\d\d)(?!\d)")
+_DAY_FIRST = _pattern(rf"(\d\d?){_NTH}[-\s/.]*(?:(?:of|de)\s)?{_NAME}[-\s/.,']*(?:del?\s)?(\d{{4}}|\d\d)(?!\d)")
 _NAME_FIRST = _pattern(rf"{_NAME}[-\s/.]*(\d\d?){_NTH}(?:,\s*|[-\s/.]+)(\d{{4}}|\d\d)(?![\d:])")
 _YEAR_NAME = _pattern(rf"(\d{{4}})[-\s/.]*{_NAME}[-\s/.]*(\d\d?)(?!\d)")
 _C_TIME = re.compile(_WEEKDAY + rf"{_NAME}\s+(\d\d?)\s+(\d\d?):(\d\d):(\d\d)(?:\s+{_ZONE})?\s+(\d{{4}})", re.I)
@@ -68,6 +76,7 @@ _WEEK = re.compile(r"(\d{4})-?w(\d\d)(?:-?([1-7]))?", re.I | re.ASCII)
 _QUARTER = re.compile(r"(\d{4})[-\s]?q([1-4])|q([1-4])[-\s/]?(\d{4})", re.I | re.ASCII)
 _NAMED_MONTH = re.compile(rf"{_NAME}[-\s/.,]*(\d{{4}})", re.I)
 _SHORT_MONTH = re.compile(rf"{_NAME}(?:[-/]|\s?['’])(\d\d)", re.I)
+_EAST = re.compile(rf"(\d{{4}})[年년]\s?(\d\d?)[月월](?:\s?(\d\d?)[日일](?:\s*{_CLOCK})?)?")
 _OTHER_DIGITS = re.compile(r"[^\D0-9]")
 _COMPACT = re.compile(
     rf"(\d{{4}})(\d\d)(\d\d)(?:[t ]?(\d\d|\d(?=:)):?(\d\d)(?::?(\d\d)(?:[.,](\d{{1,9}}))?)?(?:\s*{_ZONE})?)?",
@@ -79,8 +88,8 @@ class WrittenDate(NamedTuple):
     """The parts of a date as they stand in a cell.
 
     `layout` is how it is written: by numbers (`2020-`, `-2020` or `-20`, with what stands between), with a month's name
-    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`, `Jan -20`), `2000-01`, `01/2000`, `2000Q1`, `2000-W01` or
-    `20000131`. `first`, `second` and
+    (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`, `Jan -20`), `2000-01`, `01/2000`, `2000Q1`, `2000-W01`,
+    `2000年1月1日` or `20000131`. `first`, `second` and
     `third` are its numbers in their order (a month's name is a number); `order` is theirs where the layout says it, ""
     where it may be any. `micros` are the microseconds since midnight less the zone's.
     """
@@ -142,6 +151,9 @@ def written_date(cell: str) -> WrittenDate | None:
     if found := _QUARTER.fullmatch(cell):
         year, quarter = (found[1], found[2]) if found[1] else (found[4], found[3])
         return WrittenDate("2000Q1", int(year), 3 * int(quarter) - 2, 1, "ymd", 0)
+    if found := _EAST.fullmatch(cell):
+        year, month, day, *time = found.groups()
+        return _with_time("2000年1月1日" if day else "2000年1月", year, month, day or 1, "ymd", time)
     if found := _NAMED_MONTH.fullmatch(cell):
         return _with_time("Jan 2000", _month(found[1]), 1, found[2], "mdy", [])
     if found := _SHORT_MONTH.fullmatch(cell):
