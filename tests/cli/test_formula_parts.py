@@ -80,6 +80,24 @@ def test_a_run_of_formulas_resumes_to_the_same_bits(stated: Lab) -> None:
     assert "identical, bit for bit" in stated.good("verify-resume", "f.yaml").out
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("sum(i, x[n,i]", "sum(i, abs(x[n,i])", "formula_1: abs(x[n,i]) has a corner at row 0 of the first 5 of train"),
+        ("sum(i, x[n,i]", "sum(i, log(x[n,i])", "formula_1: log(x[n,i]) is not finite at rows 0, 1, 3"),
+        ("log(cosh(x[n,k] - t[n,k]))", "sqrt(t[n,k] - t[n,k] + 0 * x[n,k])", "has a corner at every row"),
+    ],
+)
+def test_where_the_data_stands_on_a_corner(stated: Lab, old: str, new: str, said: str) -> None:
+    text = STATED.replace("[0.1, 0.2], [0.5", "[0.0, 0.2], [0.5")
+    stated.write("f.yaml", text)
+    assert stated.good("check", "f.yaml").err == ""
+    stated.write("f.yaml", text.replace(old, new))
+    ended = stated.good("check", "f.yaml")
+    assert said in ended.err
+    assert ended.err.count("warning:") == 1
+
+
 def test_what_is_not_stated_is_asked_for(lab: Lab, tmp_path: Path) -> None:
     lab.write("f.yaml", STATED.replace("z[n,o] / (1 + abs(z[n,o]))", "z[n,o] / (1 + abz(z[n,o]))"))
     ended = lab.run("check", "f.yaml")

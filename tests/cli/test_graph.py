@@ -70,7 +70,7 @@ def test_a_picture_has_every_node_and_edge(lab: Lab, tmp_path: Path) -> None:
 def test_a_corner_is_named(lab: Lab) -> None:
     ended = lab.run("graph", "f = relu(x) * y", "--at", "x=0,y=2")
     assert ended.code == Exit.OK
-    assert "v1 = relu(x) has a corner at 0" in ended.err
+    assert "v1 = relu(x) has a corner at x = 0" in ended.err
 
 
 def test_arrays_by_value_and_at_random(lab: Lab) -> None:

@@ -12,6 +12,7 @@ from bpcli.studies.dataset.far_off import far_warnings, nearly_constant_warnings
 from bpcli.studies.dataset.judgement import hazard_warnings
 from bpcli.studies.dataset.preview import duplicate_warnings, sentinel_text, sentinel_warnings, target_sentinels
 from bpcli.studies.dataset.repetitions import chance_of_a_twin
+from bpcli.studies.describe.corners import spot_warnings
 from bpcli.studies.run.setup import Setup, step_bytes, training_bytes
 
 SECONDS_PER_STEP, MACS_PER_SECOND = 2e-5, 1e11
@@ -44,6 +45,7 @@ def report(setup: Setup) -> CheckReport:
             *_long_training(setup, sum(row.multiply_adds for row in layers)),
             *sentinel_warnings({c.name: [sentinel_text(v, c.kind) for v in c.sentinels] for c in prepared.columns}),
             *_data_warnings(setup, rows),
+            *spot_warnings(setup),
             *setup.check_used_parts(),
         ),
         augmentation=tuple(_settings_text(part) for part in experiment.data.augment),

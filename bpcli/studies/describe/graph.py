@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from bpcli.notation import Eq, NotationError, Program, compile_equations
-from bpcli.notation.derive.algebra import ONE, ZERO, multiply, simplified
+from bpcli.notation import Program, compile_equations
+from bpcli.notation.derive.algebra import ONE, multiply, simplified
 from bpcli.notation.derive.backward import derive_backward, derived_gradients
 from bpcli.notation.derive.graph import FormulaNode, graph_nodes
 from bpcli.notation.derive.source import typed, typed_equation
-from bpcli.notation.derive.trees import names
-from bpcli.notation.syntax import Binary, Call, Compare, Expr, Name, Read, Reduce, changed, walk
+from bpcli.notation.syntax import Expr, Name, Read, Reduce, changed, walk
 from bpcli.numeric.shapes import Array
 from bpcli.records.graph import ComputationalGraph, GraphCheck, GraphEdge, ValuedNode
 from bpcli.records.training import Exit, Failure, Problem
+from bpcli.studies.describe.corners import corner
 from bpcli.studies.witness.witness import complex_step, max_abs
 
 MAX_COMPARED_ENTRIES = 300
@@ -150,37 +150,11 @@ class _Valued:
     def _corners(self) -> Iterator[Problem]:
         """Yields a warning for every operation that stands on a corner, where it has no slope."""
         for node in self.operations:
-            where = next(filter(None, (self._corner(node, part) for part in walk(node.right or ONE))), "")
-            if where:
-                text = f"{node.equation.left} = {node.equation.right} has a corner at {where}, and no slope there"
+            found = corner(node, self.values)
+            if found is not None:
+                text = f"{node.equation.left} = {node.equation.right} has a corner at {found[0]}, and no slope there"
                 help = "the slope of one side is taken, as the rules of the notation say; other numbers have one"
                 yield Problem(text, code="corner", level="warning", help=help)
-
-    def _corner(self, node: FormulaNode, part: Expr) -> str:
-        """Returns where an operation inside a node has a corner, if it stands on it; else nothing."""
-        match part:
-            case Call(fn="abs" | "relu" | "sign", args=(argument,)) if self._meet(node, argument, ZERO):
-                return "0"
-            case Call(fn="max" | "min", args=(left, right)) if self._meet(node, left, right):
-                return f"{typed(left)} = {typed(right)}"
-            case Call(fn="clip", args=(value, *bounds)) if any(self._meet(node, value, b) for b in bounds):
-                return "a bound"
-            case Compare(left=left, right=right) if self._meet(node, left, right):
-                return f"{typed(left)} = {typed(right)}"
-        return ""
-
-    def _meet(self, node: FormulaNode, left: Expr, right: Expr) -> bool:
-        """Whether two expressions inside a node's operation are equal at some entry; not where an index of theirs is
-        one of a reduction."""
-        gap = Binary("-", left, right)
-        used = names(gap)
-        letters = {k: n for k, n in zip(node.letters, node.shape, strict=True) if k in used}
-        name = f"entries[{','.join(letters)}]" if letters else "entries"
-        try:
-            program = compile_equations([Eq(name, typed(gap))], self.values, {"entries": tuple(letters.values())})
-            return bool((program.run(self.values)["entries"] == 0).any())
-        except NotationError:
-            return False
 
 
 def adjoint_gap(found: Array, wanted: Array, largest: float) -> float:
