@@ -97,7 +97,8 @@ def hazards(table: Table, inputs: Collection[str] | None = None) -> tuple[Hazard
         same = [c for c in same if len(c.codes) >= MIN_ROWS_OF_GROUP * c.count]
         known |= {c.name for c in columns.values() if any(group.fixes(c) for group in same)}
         known |= columns.keys() - set(columns if inputs is None else inputs)
-        found += _copies({name: c for name, c in columns.items() if name not in known}, target)
+        times = [columns[h.split[1]].codes for h in found if h.code == "time-order"]
+        found += _copies({name: c for name, c in columns.items() if name not in known}, target, *times)
     return tuple(found)
 
 
@@ -213,22 +214,23 @@ def _times(columns: Mapping[str, CodedColumn]) -> list[Hazard]:
     return []
 
 
-def _copies(columns: Mapping[str, CodedColumn], target: CodedColumn) -> list[Hazard]:
-    """Returns the inputs that give the target away: by values, where there are other inputs too, or by gaps."""
+def _copies(columns: Mapping[str, CodedColumn], target: CodedColumn, time: Array | None = None) -> list[Hazard]:
+    """Returns the inputs that give the target away: by values, where there are other inputs too, or by gaps. Where rows
+    stand in the order of `time` (n,), what grows with it as the target does is no copy of it."""
     found = []
     for c in columns.values():
         if kind := _gaps_give_away(c, target):
             text = f"whether column `{c.name}` has a value gives `{target.name}` away"
             why = f"it is {kind} for one of them alone; if it is filled in only after the target is known"
             found.append(Hazard("gaps", text, why, drop=c.name))
-        elif len(columns) > 1 and _gives_away(c, target):
+        elif len(columns) > 1 and _gives_away(c, target, time):
             text = f"column `{c.name}` alone gives `{target.name}`, with next to no error"
             why = "if it is made of the target, or known only after it"
             found.append(Hazard("copy", text, why, drop=c.name))
     return found
 
 
-def _gives_away(column: CodedColumn, target: CodedColumn) -> bool:
+def _gives_away(column: CodedColumn, target: CodedColumn, time: Array | None) -> bool:
     known = ~column.gaps & ~target.gaps
     x, y = column.codes[known], target.codes[known]
     if len(x) < MIN_ROWS or not known.mean() > 0.5 or column.count < 2:
@@ -243,7 +245,12 @@ def _gives_away(column: CodedColumn, target: CodedColumn) -> bool:
         return _is_in_order(x, y)
     if (column.kind == "text" or column.count <= MAX_CLASSES) and not _are_bins(x, values):
         return False
-    return any(_explained(x, v, numeric=column.kind != "text") > GIVEN_AWAY for v in (values, y))
+    for v in (values, y):
+        share = _explained(x, v, numeric=column.kind != "text")
+        shares = [_explained(by, v, numeric=True) for by in (time[known], y)] if time is not None else [0.0]
+        if share > GIVEN_AWAY and (share > shares[0] or share >= shares[-1]):
+            return True
+    return False
 
 
 def _is_in_order(x: Array, y: Array) -> bool:

@@ -139,6 +139,18 @@ def test_a_date_made_of_the_target(rng: np.random.Generator, of: Callable[[Any],
         assert codes(table(trend, ("when",), when=days + 0.0, pulse=SOME)) == []
 
 
+def test_what_grows_with_time_as_the_target_does_is_no_copy_of_it(rng: np.random.Generator) -> None:
+    days = 18000.0 + np.arange(N)
+    y = np.exp(0.01 * np.arange(N)) + rng.normal(0, 0.01, N).cumsum()
+    other = 3 * np.exp(0.012 * np.arange(N)) + rng.normal(0, 0.02, N).cumsum()
+    columns = {"day": days, "rate": rng.normal(size=N), "prices": other, "people": 900.0 + np.arange(N)}
+    assert codes(table(y, ("day",), **columns)) == ["time-order"]
+    assert codes(table(y, **{**columns, "day": rng.permutation(days)})) == ["copy", "copy"]  # of no time, it says all
+    for copied in (2 * y + 1, np.log(y - y.min() + 0.1), -y):
+        found = hazards(table(y, ("day",), **columns, code=copied))
+        assert [(h.code, h.drop) for h in found] == [("time-order", ""), ("copy", "code")]
+
+
 def test_what_the_target_goes_by_is_no_copy_of_it(rng: np.random.Generator) -> None:
     """Shops with prices of their own, in a table of days; bins and rounded values of the target are made of it."""
     shop, day = np.arange(N) % 8, np.arange(N) // 8
