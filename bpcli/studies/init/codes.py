@@ -4,10 +4,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from bpcli.config.dump import flow
 from bpcli.family import Array, Table
 from bpcli.parts.data.cells import usual_sentinels
 from bpcli.parts.data.cells.codes import are_names, is_called_code
-from bpcli.studies.dataset.judgement import Hazard
+from bpcli.studies.dataset.coded_columns import CodedColumn, some_rows
+from bpcli.studies.dataset.judgement import MAX_ROWS_OF_GROUP, MIN_GROUPS, Hazard
 from bpcli.studies.init.options import option
 
 MIN_CODES = 5  # different whole numbers of a column that may be names
@@ -18,6 +20,7 @@ MIN_ROWS_PER_CODE = 5  # on average
 ORDER_DEGREE = 3  # of the polynomial that stands for what the order of the numbers says
 MIN_GAIN = 0.1  # of the target's variance, explained by the single numbers beyond their order
 MIN_F = 5.0  # of that gain, over what chance gives
+MIN_SHARED = 3  # different values of a column that is the same in all rows of one person
 MIN_ROUGHNESS = 0.5  # of the targets' means from number to number: 1 where their order is chance, 0 where it is smooth
 
 
@@ -38,7 +41,7 @@ def find_codes(table: Table, names: Collection[str], hazards: Sequence[Hazard]) 
         shortest, longest = len(f"{numbers[0]:.0f}"), len(f"{numbers[-1]:.0f}")
         digits = f"{longest} digits" if shortest == longest else f"{shortest} to {longest} digits"
         remark = f"`{name}`: {len(numbers):,} different numbers of {digits} that come back look like names, and are "
-        found[name] = f"{remark}read as text; if they are amounts, `{option('--number', name)}`"
+        found[name] = f"{remark}read as text; if they are amounts, `{option('--number', name)}`{_of_whom(table, name)}"
     return found
 
 
@@ -56,8 +59,23 @@ def codes_remarks(table: Table, names: Collection[str], hazards: Sequence[Hazard
             ordered, named, count = gain
             text = f"`{name}`: {count:,} different whole numbers, whose order explains {ordered:.0%} of the target and "
             text += f"which one by one explain {named:.0%}: if they are names, `{option('--text', name)}`"
-            found.append(text)
+            found.append(text + _of_whom(table, name))
     return tuple(found)
+
+
+def _of_whom(table: Table, name: str) -> str:
+    """Returns what to write where the numbers of a column may say who or what its rows are of: in several rows of each,
+    something else is the same, such as the years that a person went to school."""
+    rows = some_rows(table)
+    column = CodedColumn.of(table, name, rows)
+    if column.count < MIN_GROUPS or not 2 * column.count <= len(column.codes) <= MAX_ROWS_OF_GROUP * column.count:
+        return ""
+    others = (CodedColumn.of(table, other, rows) for other in table.order if other != name)
+    same = next((c.name for c in others if MIN_SHARED <= c.count < column.count and column.fixes(c)), None)
+    if same is None:
+        return ""
+    line = f"`split: {flow({'group': name})}`"
+    return f"; if each is a person or a thing, since `{same}` is the same in all rows of one, write {line} under `data`"
 
 
 def _whole_numbers(table: Table, names: Collection[str]) -> Iterator[tuple[str, Array, Array]]:

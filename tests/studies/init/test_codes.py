@@ -116,6 +116,20 @@ def test_many_amounts_that_come_back_are_no_names(curve: str) -> None:
         assert not codes_remarks(table, {name}, ())
 
 
+@pytest.mark.parametrize(("low", "high"), [(10, 900), (10_000, 99_999)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_numbers_of_persons_are_no_names_to_learn(low: int, high: int, shared: bool) -> None:
+    """A panel: 80 persons in 25 years each, whose schooling stays as it is."""
+    rng = np.random.default_rng(3)
+    at = rng.permutation(np.arange(2000) % 80)
+    numbers = rng.choice(np.arange(low, high), 80, replace=False)[at]
+    school = rng.integers(6, 17, 80)[at] if shared else rng.integers(6, 17, 2000)
+    wage = WORTH[at] + rng.normal(0, 0.5, 2000)
+    (remark,) = found(nr=numbers, school=school, y=wage.round(3)).remarks
+    assert ("`split: {group: nr}`" in remark) is shared
+    assert ("`school` is the same in all rows of one" in remark) is shared
+
+
 def whole_numbers(name: str, values: Array, y: Array) -> Table:
     return Table(values[:, None].astype(float), {}, (name,), (name,), y[:, None], ("y",), "a table",
                  kinds={name: "number"})  # fmt: skip
