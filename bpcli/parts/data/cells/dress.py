@@ -50,6 +50,13 @@ _CELL = re.compile(
     re.I,
 )
 _ZERO = re.compile(rf"({_BEFORE})\s*[-–—]\s*|[-–—]\s*({_BEFORE})", re.I)
+_DEGREES = re.compile(
+    r"(?:([NSEW])\s*)?([0-9]{1,3}(?:[.,][0-9]+)?)\s*[°º]\s*(?:([0-9]{1,2}(?:[.,][0-9]+)?)\s*['’′]\s*)?"
+    r"(?:([0-9]{1,2}(?:[.,][0-9]+)?)\s*(?:[\"”″]|''|’’)\s*)?([NSEW])?",
+    re.I,
+)
+"""Latitudes and longitudes: 48.137° N, 48°08'14"N, N 48° 8.23'."""
+
 LONGEST_CELL = 48
 """Characters: what is longer is text."""
 
@@ -99,6 +106,8 @@ def dressed_number(cell: str, unit: str = "", *, glued: bool = False) -> Dressed
     one. In accounts `$ -` is zero."""
     if zero := _ZERO.fullmatch(cell):
         return DressedNumber(False, "0", _unit_of(zero[1] or zero[2]), "", ALL_STYLES)
+    if unit in ("", "°") and ("°" in cell or "º" in cell) and (found := _place(cell)):
+        return found
     found_cell = _CELL.fullmatch(cell) if len(cell) <= LONGEST_CELL else None
     if found_cell is None:
         rest = cell.replace(unit, " ", 1).strip() if unit else cell
@@ -128,6 +137,19 @@ def dressed_number(cell: str, unit: str = "", *, glued: bool = False) -> Dressed
     elif currency and CURRENCY_OF.get(rest.lower()) == currency:
         rest = ""
     return DressedNumber(opened or ("+" not in signs and bool(signs)), digits, currency, rest, styles)
+
+
+def _place(cell: str) -> DressedNumber | None:
+    """Returns a latitude or a longitude in degrees, below zero in the south and the west; None for any other cell."""
+    found = _DEGREES.fullmatch(cell)
+    if found is None or bool(found[1]) == bool(found[5]):
+        return None
+    degrees, minutes, seconds = (float((part or "0").replace(",", ".")) for part in found.groups()[1:4])
+    whole = degrees + minutes / 60 + seconds / 3600
+    if minutes >= 60 or seconds >= 60 or whole > 180:
+        return None
+    points = sum(1 << i for i, style in enumerate(STYLES) if style.decimal == ".")
+    return DressedNumber((found[1] or found[5]) in "SWsw", f"{whole:.9f}", "", "°", points)
 
 
 def _unit_of(before: str | None) -> str:

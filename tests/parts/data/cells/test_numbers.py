@@ -29,6 +29,14 @@ def read(
     return form, found.values.tolist()
 
 
+def test_latitudes_of_earlier_models_mean_what_they_meant() -> None:
+    form = ColumnFormat("number", "dressed", unit="°S")
+    assert cell_values(["12.5°S"], form).values.tolist() == [12.5]
+    for cells in (["181° N", "2°N"], ["48°61'N", "4°N"], ["-12.5°S", "3°S"]):
+        assert problem(cells).code == "unit-change"
+    assert find_format(["N 45° E", "S 10° W"], [5, 5]) == ColumnFormat("text")
+
+
 def problem(cells: Sequence[str], **rules: object) -> FormatProblem:
     found = find_format(cells, [1] * len(cells), CellRules(**rules))  # type: ignore[arg-type]
     assert isinstance(found, FormatProblem), found
@@ -36,6 +44,8 @@ def problem(cells: Sequence[str], **rules: object) -> FormatProblem:
 
 
 MEANT = [
+    ("48.137° N|12.5°S|0,25º E", [48.137, -12.5, 0.25]),
+    ("48°07'30\"N|N 48° 7.5'|12°30′0″ W", [48.125, 48.125, -12.5]),
     ("$1,234.50 ($5) $-3 -$4 0 $.5", [1234.5, -5, -3, -4, 0, 0.5]),
     ("1.234,50€|3,20 €|€ 7", [1234.5, 3.2, 7]),
     ("USD 5|$6|US$ 7|8 usd", [5, 6, 7, 8]),
