@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from random_formulas import RandomFormulas
 
-from bpcli.notation import Eq, compile_equations
+from bpcli.notation import Eq, NotationError, compile_equations
 from bpcli.notation.derive.backward import derive_backward, derive_jacobian
 from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.syntax import parse
@@ -27,19 +27,30 @@ def drawn(seed: int, deepest: int) -> tuple[list[Eq], dict[str, Any], Any]:
     raise AssertionError("no formula of a usual size")
 
 
-def check_gradients(seed: int) -> None:
+def check_gradients(seed: int) -> bool:
+    """Compares the gradients of a formula; returns whether there was anything to compare: not where the derivation is
+    refused for its length, or where the formula has no slope (the length of a vector of zeros)."""
     eqs, env, y = drawn(seed, deepest=6)
-    found = derive_backward(eqs, env=env)
+    try:
+        found = derive_backward(eqs, env=env)
+    except NotationError as error:
+        if "more than 20,000 terms" not in str(error):
+            raise
+        return False
     upstream = np.random.default_rng(seed).normal(size=y.shape) if y.ndim else np.asarray(1.0)
+    program = compile_equations(eqs, env)
+    with np.errstate(all="ignore"):
+        wanted = {name: complex_step(program, env, name, "y", upstream) for name in found.by}
+    if not all(np.isfinite(steps).all() for steps in wanted.values()):
+        return False
     known = {**env, "dy": upstream} if y.ndim else env
     shapes = {f"d{name}": np.shape(env[name]) for name in found.by}
     values = compile_equations([*eqs, *found.equations], known, shapes).run(known)
-    program = compile_equations(eqs, env)
-    for name in found.by:
-        wanted = complex_step(program, env, name, "y", upstream)
-        assert max_abs(values[f"d{name}"] - wanted) <= 1e-10 * max(max_abs(wanted), 1), (eqs, name)
+    for name, steps in wanted.items():
+        assert max_abs(values[f"d{name}"] - steps) <= 1e-10 * max(max_abs(steps), 1), (eqs, name)
     for e in found.backward:
         assert typed_equation(parse(e.source)) == e.source  # what is printed reads back
+    return True
 
 
 def check_entries(seed: int) -> None:
@@ -59,7 +70,7 @@ def check_entries(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_gradients(seed: int) -> None:
-    check_gradients(seed)
+    assert check_gradients(seed)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -70,8 +81,8 @@ def test_jacobians(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(20))
 def test_two_thousand_gradients(block: int) -> None:
-    for seed in range(100 * block, 100 * (block + 1)):
-        check_gradients(seed)
+    compared = [check_gradients(seed) for seed in range(100 * block, 100 * (block + 1))]
+    assert sum(compared) >= 97
 
 
 @pytest.mark.slow
