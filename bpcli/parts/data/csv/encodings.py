@@ -9,7 +9,7 @@ SHOWN = 20  # characters of a word
 ZEROS_OF_UTF16, ZEROS_OF_UTF32 = 0.3, 0.6  # shares of bytes that are 0
 SYMBOLS = frozenset("\xa0€£¥¢§°©®™«»„“”‘’–—…·•±²³¹µ½¼¾×¿¡№")
 WORD = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
-MEASURE = re.compile(r"\d[€£¥].|.[€£¥]\d|.°[CF]|m[²³].", re.S)  # £5, 20 °C, m³
+MEASURE = re.compile(r".°[CF]|m[²³].", re.S)
 
 Weigh = Callable[[str, str, str], float]
 """The weight of a character, 0 to 1, by the one before, itself and the one behind: 1 where it is what texts hold."""
@@ -51,13 +51,14 @@ def unmarked_unicode(start: bytes) -> str:
 
 def _latin(before: str, character: str, behind: str) -> float:
     beside = before + behind
-    if any(c.isdigit() for c in beside) and not any(c.isalpha() for c in beside):  # £618,15: no letter stands alone
-        return 1.0 if character in SYMBOLS else 0.2
+    is_alone = not any(c.isalpha() for c in beside)
+    if is_alone and character in SYMBOLS and any(c.isdigit() for c in beside):
+        return 1.0  # £618,15
     if "\xc0" <= character <= "\u024f" and character.isalpha():
         if character.isupper() and before.islower():
             return 0.0
-        if character in "ŁĄ" and not (before.isalpha() or behind.isalpha()):
-            return 0.3  # Ł5 and (Ł), where £5 and (£) are meant
+        if is_alone and character in "ŁĄ":
+            return 0.3  # where £5 and (£) are meant
         return (1.0, 0.8, 0.2)[sum(c > "\x7f" and c.isalpha() for c in (before, behind))]
     if before.isalpha() and behind.isalpha() and character not in "’·–":
         return 0.0

@@ -16,7 +16,7 @@ FIRST = [
     ("cp1253", "Αθήνα Θεσσαλονίκη"), ("cp1255", "ירושלים חיפה"), ("cp1256", "القاهرة الرياض"),
     ("cp874", "กรุงเทพ เชียงใหม่"), ("shift_jis", "東京 さいたま"), ("gbk", "北京 上海 广州"), ("big5", "台北 高雄"),
 ]  # fmt: skip
-AMONG = [("cp1254", "Eskişehir Muğla"), ("euc_kr", "서울 부산"), ("euc_jp", "東京")]
+AMONG = [("latin-1", "Ö1 ü2"), ("cp1254", "Eskişehir Muğla"), ("euc_kr", "서울 부산"), ("euc_jp", "東京")]
 
 
 def lines(encoding: str, words: str) -> list[bytes]:
