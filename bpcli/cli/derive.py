@@ -62,10 +62,10 @@ def derive(
     form = page_format(out, format and format.value, DerivationFormat.text.value, list(DerivationFormat))
     load(with_ or ())
     single = len(formulas) == 1 and "=" not in formulas[0]
-    if single and (order > 1 or jacobian):
-        raise typer.BadParameter("--order and --jacobian take equations, not a part", param_hint="EQUATION")
+    if single and order > 1:
+        raise typer.BadParameter("--order 2 takes equations, not a part", param_hint="EQUATION")
     if single:
-        found = derive_part(formulas[0], by or ())
+        found = derive_part(formulas[0], by or (), entries=jacobian, numbers=numbers or jacobian)
     else:
         found = derive_formula(
             formulas, by or (), order=order, entries=jacobian, numbers=numbers or jacobian, seed=seed

@@ -385,7 +385,11 @@ def ordered(equations: Mapping[str, Equation]) -> list[Equation]:
     while waiting:
         ready = next((e for e in waiting if reads(e) & equations.keys() <= placed.keys()), None)
         if ready is None:
-            raise NotationError(f"these equations read each other in a circle: {', '.join(e.name for e in waiting)}")
+            names = ", ".join(e.name for e in waiting)
+            raise NotationError(
+                f"these equations read each other in a circle: {names}",
+                "an equation reads what others compute, and never its own result; a new value takes a new name",
+            )
         placed[ready.name] = ready
         waiting.remove(ready)
     return list(placed.values())

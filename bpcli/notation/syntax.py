@@ -173,6 +173,10 @@ BINARY = {
 }  # fmt: skip
 COMPARE = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 
+_OTHER = {
+    ast.BitXor: "a power is written x[n]**2",
+    ast.MatMult: "a product of matrices is a sum: sum(i, x[n,i] * W[i,o])",
+}
 
 MAX_KEPT_CHARACTERS = 500
 """Of an equation whose tree is kept: up to here 4096 of them take 100 MB at most. (The longest of any part has 195.)"""
@@ -221,7 +225,7 @@ def _python(text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        start = max(0, (error.offset or 1) - 1)
+        start = error.offset - 1 if error.offset else len(text.strip())  # 0: more was expected at the end
         raise NotationError(f"{text!r} cannot be read: {error.msg}", at=(start, start + 1)) from None
     except (ValueError, MemoryError, RecursionError) as error:  # no text, or nested too deep
         raise NotationError(f"{text[:40]!r}... cannot be read: {error or type(error).__name__}") from None
@@ -312,7 +316,8 @@ def _of_python(node: ast.expr) -> Expr:
                 return reduction
             _check_call(fn, args, node)
             return Call(fn, tuple(_expr(a) for a in args))
-    raise NotationError(f"{ast.unparse(node)!r} is not in the notation")
+    help = _OTHER.get(type(node.op), "") if isinstance(node, ast.BinOp) else ""
+    raise NotationError(f"{ast.unparse(node)!r} is not in the notation", help)
 
 
 def _check_call(fn: str, args: list[ast.expr], node: ast.expr) -> None:

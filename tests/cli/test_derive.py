@@ -69,6 +69,11 @@ def test_pages(lab: Lab, tmp_path: Path, ending: str) -> None:
         (["adam"], "`adam` is no layer, loss or penalty"),
         (["residual"], "`residual` holds layers"),
         (["y[n] = x[n]", "--by", "X"], "no equation reads X"),
+        (["softmax", "--by", "z"], "`softmax` has no array z"),
+        (["y[n] = x[n] + y[n]"], "a new value takes a new name"),
+        (["y[n,o] = x[n,i] * W[i,o]"], "the index i of x runs over nothing"),
+        (["y[n] = 2"], "no array or number is read"),
+        (["y[n] = x[n] ^ 2"], "a power is written x[n]**2"),
         (["y = percentile(i, 50, x[i])"], "percentile has no derivative"),
     ],
 )
@@ -76,3 +81,26 @@ def test_bad_input(lab: Lab, arguments: list[str], said: str) -> None:
     ended = lab.run("derive", *arguments)
     assert ended.code == Exit.USAGE
     assert said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "under"),
+    [("  y[n] =  x[n] +* 2", "+*"), ("y[n] = x[n]**", "**"), ("y[n] = 2 * tnh(x[n])", "tnh"), ("y[n,k = x[n]", "[n,k")],
+)
+def test_the_caret_stands_where_an_equation_cannot_be_read(lab: Lab, typed: str, under: str) -> None:
+    line, caret = lab.run("derive", typed, "--ascii").err.splitlines()[2:4]
+    assert line == f"1 | {typed}"
+    place = caret.index("^") - len("1 | ")
+    assert typed.index(under) <= place <= typed.index(under) + len(under)
+
+
+def test_what_author_and_derivation_have_in_common_is_said_once(lab: Lab) -> None:
+    ended = lab.run("derive", "softmax", "--ascii")
+    assert ended.out.count("dL/dx[n,k] = y[n,k]*(dL/dy[n,k] - sum_j dL/dy[n,j]*y[n,j])") == 1
+
+
+def test_the_jacobian_and_the_numbers_of_a_part(lab: Lab) -> None:
+    ended = lab.run("derive", "softmax", "--jacobian", "--ascii")
+    assert "dy[l,m]/dx[n,k] = [n = l]*y[n,k]*([k = m] - y[n,m])" in ended.out
+    assert "agrees with complex steps" in ended.out
+    assert "agrees with complex steps" in lab.run("derive", "layer_norm", "--numbers").out

@@ -26,7 +26,6 @@ from bpcli.notation.syntax import (
     Number,
     Read,
     Reduce,
-    changed,
 )  # fmt: skip
 
 ZERO, ONE, TWO = Number(0), Number(1), Number(2)
@@ -267,6 +266,7 @@ def _number(c: Coefficient) -> Expr:
 
 def where(condition: Expr, then: Expr, other: Expr) -> Expr:
     """Returns where(c, a, b): a where both are the same; a plain factor of both before it."""
+    then, other = _known(then, condition, 1), _known(other, condition, 2)
     if key(then) == key(other):
         return then
     if isinstance(condition, Number):
@@ -277,6 +277,16 @@ def where(condition: Expr, then: Expr, other: Expr) -> Expr:
     common = tuple((b, e) for b, e in _common([one, two]) if _is_count(b) or (isinstance(b, Read | Name) and e > 0))
     inner = Call("where", (condition, as_expression(one.without(common)), as_expression(two.without(common))))
     return as_expression(Product(1, common).times(Product(1, ((inner, 1),)))) if common else inner
+
+
+def _known(node: Expr, condition: Expr, branch: int) -> Expr:
+    """Returns an expression without cases of a condition that is known: the branch that is taken then."""
+    p = as_product(node)
+    for base, exponent in p.powers:
+        if isinstance(base, Call) and base.fn == "where" and key(base.args[0]) == key(condition) and exponent > 0:
+            taken = power(base.args[branch], Number(exponent))
+            return _known(multiply(as_expression(p.without([(base, exponent)])), taken), condition, branch)
+    return node
 
 
 def _is_count(node: Expr) -> bool:
@@ -308,37 +318,6 @@ def sum_over(binds: Sequence[Bind], body: Expr) -> Expr:
     return as_expression(
         factor.times(Product(1, ((Reduce("sum", tuple(binds), as_expression(Product(1, inside))), 1),)))
     )
-
-
-def simplified(node: Expr) -> Expr:
-    """Returns an expression simplified throughout."""
-    match node:
-        case Number() | Name() | Dots() | Read():
-            return node
-        case Negate(operand=operand):
-            return negate(simplified(operand))
-        case Binary(op="+", left=left, right=right):
-            return add(simplified(left), simplified(right))
-        case Binary(op="-", left=left, right=right):
-            return add(simplified(left), negate(simplified(right)))
-        case Binary(op="*", left=left, right=right):
-            return multiply(simplified(left), simplified(right))
-        case Binary(op="/", left=left, right=right):
-            return quotient(simplified(left), simplified(right))
-        case Binary(op="**", left=left, right=right):
-            return power(simplified(left), simplified(right))
-        case Call(fn="where", args=(condition, then, other)):
-            return where(simplified(condition), simplified(then), simplified(other))
-        case Compare(op=op, left=left, right=right):
-            left, right = simplified(left), simplified(right)
-            if key(left) == key(right):
-                return Number(int(op in ("==", ">=", "<=")))
-            return Compare(op, left, right)
-        case Reduce(fn="sum", over=over, body=body):
-            return sum_over([b for b in over if isinstance(b, Bind)], simplified(body))
-        case Reduce(fn=fn, over=over, body=body, extra=extra):
-            return Reduce(fn, over, body if fn == "count" else simplified(body), tuple(map(simplified, extra)))
-    return changed(node, simplified)
 
 
 def power(base: Expr, exponent: Expr) -> Expr:

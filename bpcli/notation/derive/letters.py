@@ -125,14 +125,21 @@ class Letters:
         found = dict(used or {})
         counted = self._counted(right, {*found, *free})
         for k in free:
-            found[k] = self._letter(k, {*found.values(), *counted})
+            others = {letter for letter, span in counted if (letter, span) != (self[k].base, self._range(k))}
+            found[k] = self._letter(k, {*found.values(), *others})
         return found
 
-    def _counted(self, node: Expr, used: Iterable[str]) -> set[str]:
-        """Returns letters of indices that are counted though they stand nowhere else."""
+    def _counted(self, node: Expr, used: Iterable[str]) -> set[tuple[str, str]]:
+        """Returns letters and ranges of indices that are counted though they stand nowhere else."""
         standing = {*used, *(k for n in walk(node) if isinstance(n, Reduce) and n.fn != "count" for k in n.letters)}
         counts = [n for n in walk(node) if isinstance(n, Reduce) and n.fn == "count"]
-        return {self[k].base if k in self else k for n in counts for k in n.letters if k not in standing}
+        found = {k for n in counts for k in n.letters if k not in standing}
+        return {(self[k].base, self._range(k)) if k in self else (k, self._range_of_all(k)) for k in found}
+
+    def _range_of_all(self, base: str) -> str:
+        """Returns the range of all indices that are written with a letter; nothing where they have several."""
+        found = {self._range(k) for k, letter in self.known.items() if letter.base == base}
+        return found.pop() if len(found) == 1 else ""
 
     def spare(self) -> Iterator[str]:
         """Yields letters that no forward equation has."""

@@ -16,11 +16,11 @@ from bpcli.notation.derive.algebra import (
     as_product,
     key,
     negate,
-    simplified,
     sum_over,
     terms,
 )
 from bpcli.notation.derive.letters import Letters
+from bpcli.notation.derive.simplify import simplified
 from bpcli.notation.derive.trees import names, replaced
 from bpcli.notation.syntax import (
     Binary,

@@ -48,11 +48,13 @@ class Gathering:
         for i, target in zip(index, self.targets, strict=True):
             self._match(self.indices.simplified(replaced(i, self.solved)), Name(target))
         body, guards, outside = self._within(adjoint, guards)
+        deltas = tuple((b, e) for b, e in as_product(body).powers if isinstance(b, Compare) and b.op == "==")
+        body = as_expression(as_product(body).without(deltas))
         for condition, holds in reversed(guards):
             body = Call("where", (condition, body, ZERO) if holds else (condition, ZERO, body))
         for condition in outside:
             body = Call("where", (condition, body, ZERO))
-        body = self._without_deltas(multiply(*self.brackets, body))
+        body = self._without_deltas(multiply(*self.brackets, *(b for b, _ in deltas), body))
         return sum_over([Bind(k, self.letters[k].size) for k in self.left], self.indices.everywhere(body))
 
     def _without_deltas(self, body: Expr) -> Expr:

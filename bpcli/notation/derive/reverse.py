@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpcli.notation.derive.algebra import ONE, ZERO, add, multiply, simplified
+from bpcli.notation.derive.algebra import ONE, ZERO, add, multiply
 from bpcli.notation.derive.indices import Indices
 from bpcli.notation.derive.letters import Letters, bound_in
 from bpcli.notation.derive.named import Naming
 from bpcli.notation.derive.places import Gathering, Guard
 from bpcli.notation.derive.shorter import shorter
+from bpcli.notation.derive.simplify import simplified
 from bpcli.notation.derive.slopes import local_slopes
 from bpcli.notation.derive.trees import replaced, size_of
 from bpcli.notation.syntax import (
@@ -125,7 +126,7 @@ class Reverse:
         self._inline(found)
         self._inline_where_shorter(found)
         backward = tuple(
-            self.letters.finished(a.name, a.free, self._tidy(a.right), on_the_way=a.like is not None) for a in found
+            self.letters.finished(a.name, a.free, self._short(a.right), on_the_way=a.like is not None) for a in found
         )
         return BackwardEquations(self.forward, backward, tuple(self.steps), tuple(self.by))
 
@@ -145,12 +146,11 @@ class Reverse:
         return self.derive()
 
     def _targets(self, name: str, rank: int) -> tuple[str, ...]:
-        """Returns indices for an array: the letters at which it is read first, where they are letters."""
-        bases: list[str] = []
-        for n in (n for e in self.forward for n in walk(e.right)):
-            if isinstance(n, Read) and n.array == name:
-                bases = [i.id if isinstance(i, Name) and len(i.id) == 1 else "" for i in n.index]
-                break
+        """Returns indices for an array: the letters at which it is read, where they are letters: first those of a left
+        side."""
+        found = [(e, n.index) for e in self.forward for n in walk(e.right) if isinstance(n, Read) and n.array == name]
+        found.sort(key=lambda read: not all(isinstance(i, Name) and i.id in read[0].letters for i in read[1]))
+        bases = [i.id if isinstance(i, Name) and len(i.id) == 1 else "" for _, index in found[:1] for i in index]
         bases = bases or [""] * rank
         spare = (k for k in (_AXES.get(rank, "ijklm") + "dvs") if k not in bases and k not in self.letters.written)
         return tuple(self.letters.new(b if b and b not in bases[:a] else next(spare)) for a, b in enumerate(bases))
@@ -171,8 +171,7 @@ class Reverse:
         )
 
     def _tidy(self, node: Expr) -> Expr:
-        tidy = simplified(self.naming.name(simplified(node)))
-        tidy = shorter(tidy) if size_of(tidy) <= MAX_SHORTENED else tidy
+        tidy = self._short(node)
         self.nodes += size_of(tidy)
         if self.nodes > MAX_NODES:
             raise NotationError(
@@ -180,6 +179,10 @@ class Reverse:
                 "give names to quantities on the way: an equation of its own for each",
             )
         return tidy
+
+    def _short(self, node: Expr) -> Expr:
+        tidy = simplified(self.naming.name(simplified(node)))
+        return shorter(tidy) if size_of(tidy) <= MAX_SHORTENED else tidy
 
     def _total(self, name: str) -> Expr:
         return self._tidy(add(*self.arriving.get(name, [ZERO])))
@@ -293,8 +296,8 @@ class Reverse:
             sums = any(isinstance(n, Reduce) and n.fn != "count" for n in walk(adjoint.right))
             if sums or any(_padded(a.right, adjoint.name) for a in users):
                 continue
-            before = [self._tidy(a.right) for a in (adjoint, *users)]
-            after = [self._tidy(self._put(a.right, adjoint)) for a in users]
+            before = [self._short(a.right) for a in (adjoint, *users)]
+            after = [self._short(self._put(a.right, adjoint)) for a in users]
             if sum(map(size_of, after)) < sum(map(size_of, before)):
                 for user, right in zip(users, after, strict=True):
                     user.right = right

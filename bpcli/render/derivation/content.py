@@ -52,6 +52,7 @@ class Checked:
 
 
 Block = Section | Lines | StepLines | Checked
+SAME = "as its author states it, too"
 MAX_GAP = 1e-10
 """Of the largest entry: more is a disagreement."""
 
@@ -66,8 +67,10 @@ def derivation_blocks(d: DerivedFormula) -> Iterator[Block]:
     yield Section("result", _closing(d))
     for equation in d.backward.backward:
         stated = next((a for a in d.arrays if a.equation == equation), None)
-        yield Lines((FormulaLine(side_of(equation), equation.right),), d.entries_of)
-        if stated is not None and stated.stated is not None:
+        other = stated.stated if stated is not None else None
+        same = other is not None and (other.letters, other.right) == (equation.letters, equation.right)
+        yield Lines((FormulaLine(side_of(equation), equation.right, SAME if same else ""),), d.entries_of)
+        if stated is not None and stated.stated is not None and not same:
             yield Lines((FormulaLine(side_of(stated.stated), stated.stated.right, "as its author states it"),))
     yield from _checks(d)
 
@@ -137,7 +140,8 @@ def _checks(d: DerivedFormula) -> Iterator[Checked]:
             name, worst = max(known, key=lambda pair: pair[1])
             agrees = worst <= MAX_GAP
             sign = "agrees with" if agrees else "DISAGREES with"
-            yield Checked(f"{sign} {what}: at most {worst:.1e} of the largest entry apart, of {name}", agrees)
+            apart = f"at most {worst:.1e} of the largest entry apart, of {name}" if worst else "equal to the last bit"
+            yield Checked(f"{sign} {what}: {apart}", agrees)
 
 
 def shown_arrays(d: DerivedFormula) -> list[DerivedArray]:

@@ -132,16 +132,15 @@ def _html_block(block: Block, reader: MathML) -> str:
             return "".join(_html_line(_left(reader, n.left, entries_of, _mathml_ratio), "=", n, reader) for n in lines)
         case StepLines(number, title, before, after):
             inside = tag("h3", escaped(f"{number}. {title}"))
-            for word, lines in (("before", (before,)), ("after", after)):
-                for line in lines:
-                    at = reader.draw(line.left).text if line.left is not None else ""
-                    inside += tag("p", code(word) + _html_line(at, ":", line, reader))
+            for i, line in enumerate((before, *after)):
+                at = reader.draw(line.left).text if line.left is not None else ""
+                inside += _html_line(at, ":", line, reader, ("before", "after", "and")[min(i, 2)])
             return tag("section", inside)
         case Checked(words, agrees):
             return tag("p", escaped(words), class_="agrees" if agrees else "wrong")
 
 
-def _html_line(left: str, sign: str, line: FormulaLine, reader: MathML) -> str:
+def _html_line(left: str, sign: str, line: FormulaLine, reader: MathML, word: str = "") -> str:
     note = tag("p", escaped(line.note), class_="note") if line.note else ""
     drawn = math(f"{left}<mo>{sign}</mo>{reader.draw(line.right).text}")
-    return tag("div", drawn, class_="sum") + note
+    return tag("div", (code(word) + " " if word else "") + drawn, class_="sum") + note

@@ -53,15 +53,14 @@ class FormulaTerminal:
                 yield from (Styled(line, "dim") for line in self._folded(text, 0))
             case Lines(lines, entries_of):
                 for line in lines:
-                    yield from self._formula(self._left(line.left, entries_of), line, 2)
+                    yield from self._formula(self._left(line.left, entries_of), line, "  ")
             case StepLines(number, title, before, after):
                 yield Styled()
                 lead = f"{number:>3}  "
                 yield from self._wrapped(lead, printable(title), "bold", hang=len(lead))
-                yield from self._formula("before  " + self._at(before.left), before, INDENT, ":  ")
-                for i, line in enumerate(after):
-                    word = " " * 8 if i else "after   "
-                    yield from self._formula(word + self._at(line.left), line, INDENT, ":  ")
+                for i, line in enumerate((before, *after)):
+                    word = ("before", "after", "")[min(i, 2)]
+                    yield from self._formula(self._at(line.left), line, " " * INDENT + f"{word:<8}", ":  ")
             case Checked(words, agrees):
                 yield Styled()
                 yield from self._wrapped("", words, "green" if agrees else "bold red", hang=2)
@@ -74,10 +73,11 @@ class FormulaTerminal:
             return self._at(node)
         return jacobian_left(self.reader, node, entries_of, self.sign)
 
-    def _formula(self, left: str, line: FormulaLine, indent: int, between: str = " = ") -> Iterator[Styled]:
+    def _formula(self, left: str, line: FormulaLine, lead: str, between: str = " = ") -> Iterator[Styled]:
+        indent = len(lead)
         right = self.reader.draw(line.right).text
         note = f"   {printable(line.note)}" if line.note else ""
-        whole = " " * indent + left + between + right
+        whole = lead + left + between + right
         if cell_len(whole + note) <= self.width:
             found = Styled(whole)
             found.append(note, "dim")
@@ -86,10 +86,10 @@ class FormulaTerminal:
         if cell_len(whole) <= self.width:
             yield Styled(whole)
         elif cell_len(left) + indent + len(between) <= self.width // 2:
-            yield from self._wrapped(" " * indent + left + between, right, "", hang=indent + 4)
+            yield from self._wrapped(lead + left + between, right, "", hang=indent + 4)
         else:
-            yield from self._wrapped(" " * indent, left + between.rstrip(), "", hang=indent + 4)
-            yield from self._wrapped(" " * (indent + 8), right, "", hang=indent + 12)
+            yield from self._wrapped(lead, left + between.rstrip(), "", hang=indent + 4)
+            yield from self._wrapped(" " * (indent + 4), right, "", hang=indent + 8)
         if note:
             yield from self._wrapped(" " * (indent + 4), note.strip(), "dim")
 

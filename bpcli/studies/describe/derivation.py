@@ -11,11 +11,12 @@ from bpcli.family.part import families
 from bpcli.notation import Eq, NotationError, Program, compile_equations
 from bpcli.notation.derive.backward import derive_backward, derive_jacobian, spelled
 from bpcli.notation.derive.reverse import BackwardEquations
-from bpcli.notation.syntax import Equation, parse, reads, sides
+from bpcli.notation.syntax import Equation, parse, reads
 from bpcli.numeric.shapes import Array, Shape
 from bpcli.records.derived import DerivedArray, DerivedFormula
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.describe.typed import EXAMPLE, check_indices, formula, typed_help
 from bpcli.studies.gradcheck.check_parts import first_sample
 from bpcli.studies.witness.cases import LayerCase, LossCase, PenaltyCase, equation_env, layer_program, states_equations
 from bpcli.studies.witness.witness import complex_step, max_abs
@@ -45,27 +46,17 @@ def derive_formula(
         raise Failure(Problem(str(error), code="formula", help=typed_help(error)), exit=Exit.USAGE) from None
 
 
-def typed_help(error: NotationError) -> str:
-    """Returns the help of an equation that cannot be read, for whoever typed it."""
-    return error.help if "Eq(" not in error.help else "an equation is left = right: 'y[n,o] = sum(i, x[n,i] * W[i,o])'"
-
-
-def formula(text: str) -> Eq:
-    """Returns a typed equation. Raises NotationError where no `=` stands between two sides."""
-    left, sign, right = sides(text)
-    if not (sign and left and right):
-        raise NotationError(f"{text!r} is no equation", "write left = right: 'y[n,o] = sum(i, x[n,i] * W[i,o])'")
-    return Eq(left, right)
-
-
 def _derived(
     forward: list[Eq], by: Sequence[str], order: int, entries: bool, numbers: bool, seed: int
 ) -> DerivedFormula:
     wanted = tuple(by) or None
+    check_indices(spelled(forward))
     _check_names(forward, by)
     output = parse(forward[-1])
     of = "L" if output.free else output.name
     first = derive_backward(forward, wanted)
+    if not first.by:
+        raise NotationError("no array or number is read, by which there could be a derivative", f"such as {EXAMPLE}")
     env = small_arrays(spelled(forward), seed) if numbers else None
     if order == 1 and not (entries and output.free):
         return DerivedFormula(_title(forward), first, _checked(first, forward, env), of, numbers=env or {})
@@ -160,9 +151,12 @@ def _gap(found: Array, wanted: Array) -> float:
 # registered parts
 
 
-def derive_part(name: str, by: Sequence[str]) -> DerivedFormula:
-    """Returns the derivation of a registered part's equations, beside those that its author states. Raises Failure
-    where no part has that name, or one of a family that has no gradient."""
+def derive_part(name: str, by: Sequence[str], *, entries: bool = False, numbers: bool = False) -> DerivedFormula:
+    """Returns the derivation of a registered part's equations, beside those that its author states; with `entries` a
+    Jacobian, with `numbers` the arrays of the part's first sample, which it is computed with.
+
+    Raises Failure where no part has that name, or one of a family that has no gradient.
+    """
     part = next((f.registry[name] for f in families() if name in f.registry), None)
     if part is None:
         known = {k for f in families() for k in f.registry}
@@ -174,7 +168,17 @@ def derive_part(name: str, by: Sequence[str]) -> DerivedFormula:
     forward = [g.equation.source for g in program.grids if g.name in needed]
     results = {g.name: g.shape for g in program.grids if g.name in needed}
     wanted = [n for n in tensors if not by or n in by]
+    for other in by:
+        if other not in tensors:
+            help = f"its arrays are {', '.join(tensors)}"
+            raise Failure(Problem(f"`{name}` has no array {other}", code="unknown-array", help=help), exit=Exit.USAGE)
+    shown = {n: env[n] for n in (*tensors, "" if entries else f"d{output}") if n in env}
     try:
+        if entries and results[output]:
+            found = derive_jacobian(forward, wanted, env, results)
+            equation = next(g.equation for g in program.grids if g.name == output)
+            arrays = _checked_entries(found, forward, equation, env)
+            return DerivedFormula(name, found, arrays, entries_of=equation, numbers=shown)
         found = derive_backward(forward, wanted, env, results)
     except NotationError as error:
         raise Failure(Problem(str(error), code="no-derivative", help=error.help)) from None
@@ -182,14 +186,17 @@ def derive_part(name: str, by: Sequence[str]) -> DerivedFormula:
     values = compile_equations([*forward, *found.equations], env, shapes).run(env)
     equations = {g.name: g.equation for g in program.grids}
     last = {e.name: e for e in found.backward}
+    upstream = np.asarray(env.get(f"d{output}", 1.0))
     arrays = tuple(
         DerivedArray(
-            n, last[f"d{n}"], equations.get(f"d{n}"), _gap(values[f"d{n}"], stated[f"d{n}"]), None, values[f"d{n}"]
+            n, last[f"d{n}"], equations.get(f"d{n}"), _gap(values[f"d{n}"], stated[f"d{n}"]),
+            _gap(values[f"d{n}"], complex_step(program, env, n, output, upstream)) if numbers else None,
+            values[f"d{n}"],
         )
         for n in wanted
         if f"d{n}" in stated
-    )
-    return DerivedFormula(name, found, arrays)
+    )  # fmt: skip
+    return DerivedFormula(name, found, arrays, numbers=shown if numbers else {})
 
 
 def _case(part: type[Part], name: str) -> tuple[Program, dict[str, Any], str, Mapping[str, Array], Mapping[str, Array]]:

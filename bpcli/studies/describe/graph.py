@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from bpcli.notation import Program, compile_equations
-from bpcli.notation.derive.algebra import ONE, multiply, simplified
+from bpcli.notation.derive.algebra import ONE, multiply
 from bpcli.notation.derive.backward import derive_backward, derived_gradients
 from bpcli.notation.derive.graph import FormulaNode, graph_nodes
+from bpcli.notation.derive.simplify import simplified
 from bpcli.notation.derive.source import typed, typed_equation
 from bpcli.notation.syntax import Expr, Name, Read, Reduce, changed, walk
 from bpcli.numeric.shapes import Array

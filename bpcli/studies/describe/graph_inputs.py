@@ -15,9 +15,9 @@ from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.syntax import Bind, Equation, Expr, Name, Read, Reduce, changed, walk
 from bpcli.records.graph import ComputationalGraph, GraphCheck
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.describe.derivation import formula, typed_help
 from bpcli.studies.describe.graph import adjoint_gap, valued_graph
 from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.describe.typed import formula, typed_help
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.trace.open import TraceTarget
 from bpcli.studies.witness.cases import equation_env, layer_program

@@ -26,7 +26,7 @@ def derived(*forward: str, by: list[str] | None = None) -> list[str]:
             "dx[n,k] = y[n,k] * (dy[n,k] - sum(j, dy[n,j] * y[n,j]))"
         ]),
         (["top[n] = max(j, x[n,j])", "y[n,k] = exp(x[n,k] - top[n]) / sum(j, exp(x[n,j] - top[n]))"], [
-            "dx[n,j] = y[n,j] * (dy[n,j] - sum(k, dy[n,k] * y[n,k]))"
+            "dx[n,k] = y[n,k] * (dy[n,k] - sum(j, dy[n,j] * y[n,j]))"
         ]),
         (["y[n,i] = x[n,i] / norm(i, x[n,i])"], [
             "dx[n,i] = (dy[n,i] - y[n,i] * sum(j, dy[n,j] * y[n,j])) / norm(j, x[n,j])"
@@ -50,6 +50,22 @@ def derived(*forward: str, by: list[str] | None = None) -> list[str]:
 )  # fmt: skip
 def test_textbook_forms(forward: list[str], backward: list[str]) -> None:
     assert derived(*forward) == backward
+
+
+def test_a_case_of_a_case_is_one_and_a_bracket_under_a_condition_leaves_one_term() -> None:
+    twice = "where(x[n] > 0, where(x[n] > 0, 2 * x[n], log(x[n])), where(x[n] > 0, exp(x[n]), x[n]**3))"
+    assert derived(f"y[n] = {twice}") == ["dx[n] = dy[n] * where(x[n] > 0, 2, 3 * x[n]**2)"]
+    found = derive_jacobian([Eq("y[n,k]", "where(x[n,k] > 0, sum(j, x[n,j] * A[j,k]), 0)")], ["x"])
+    assert [e.right for e in found.equations] == ["(n == l) * where(x[n,m] > 0, A[k,m], 0)"]
+
+
+def test_an_index_keeps_its_letter_though_its_values_are_counted() -> None:
+    assert derived("s[n,j] = sum(d, Q[n,d] * K[j,d]) / sqrt(count(d))", by=["Q"]) == [
+        "dQ[n,d] = sum(j, ds[n,j] * K[j,d]) / sqrt(count(d))"
+    ]
+    q, x = np.ones(4), np.ones((2, 3))  # where d has two ranges, it is the one that is counted
+    found = derive_backward([Eq("y[n]", "sum(d, x[n,d]) * sum(d, q[d]) / count(d)")], ["x"], {"q": q, "x": x})
+    assert [f"{e.left} = {e.right}" for e in found.equations] != ["dx[n,d] = dy[n] * sum(j, q[j]) / count(d)"]
 
 
 def test_sizes_are_counted_and_never_numbers() -> None:
