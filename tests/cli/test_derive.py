@@ -36,6 +36,12 @@ def test_a_part_of_one_s_own(lab: Lab, own: Path) -> None:
     assert "`gain` states no equations" in lab.run("derive", "gain", "--with", str(own / "bare.py")).err
 
 
+def test_what_no_author_states_is_held_against_complex_steps(lab: Lab) -> None:
+    ended = lab.run("derive", "formula", "--ascii")
+    assert "author" not in ended.out
+    assert "agrees with complex steps" in ended.out
+
+
 def test_a_number_s_derivatives_are_of_that_number(lab: Lab) -> None:
     ended = lab.run("derive", "f = (x + y) * z", "--ascii")
     assert "df/dx = z" in ended.out

@@ -20,6 +20,7 @@ from bpcli.numeric.shapes import Shape
 from bpcli.parts.formula.lowered import Lowered, lower
 
 Pairs = tuple[tuple[str, float], ...]
+DERIVED = "derived"  # the first word about an equation that no author states
 Shapes = tuple[tuple[str, Shape], ...]
 
 
@@ -104,7 +105,7 @@ def _rules(eq: Eq, found: BackwardEquations) -> str:
     name = parse(eq).name.removeprefix("d")
     readers = {e.name for e in found.forward if name in reads(e)}
     rules = dict.fromkeys(s.rule for s in found.steps if s.of in readers and s.rule != "entry")
-    return f"derived by {', '.join(rules)}" if rules else "derived: the adjoint of what is read"
+    return f"{DERIVED} by {', '.join(rules)}" if rules else f"{DERIVED}: the adjoint of what is read"
 
 
 def _derived(program: Program, output: str, by: Mapping[str, Shape], whole: Mapping[str, int]) -> BackwardEquations:

@@ -13,6 +13,7 @@ from bpcli.notation.derive.backward import derive_backward, derive_jacobian, spe
 from bpcli.notation.derive.reverse import BackwardEquations
 from bpcli.notation.syntax import Equation, parse, reads
 from bpcli.numeric.shapes import Array, Shape
+from bpcli.parts.formula.program import DERIVED
 from bpcli.records.derived import DerivedArray, DerivedFormula
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe.small_arrays import small_arrays
@@ -177,26 +178,27 @@ def derive_part(name: str, by: Sequence[str], *, entries: bool = False, numbers:
         if entries and results[output]:
             found = derive_jacobian(forward, wanted, env, results)
             equation = next(g.equation for g in program.grids if g.name == output)
-            arrays = _checked_entries(found, forward, equation, env)
-            return DerivedFormula(name, found, arrays, entries_of=equation, numbers=shown)
+            entries_by = _checked_entries(found, forward, equation, env)
+            return DerivedFormula(name, found, entries_by, entries_of=equation, numbers=shown)
         found = derive_backward(forward, wanted, env, results)
     except NotationError as error:
         raise Failure(Problem(str(error), code="no-derivative", help=error.help)) from None
     shapes = {f"d{n}": np.shape(tensors[n]) for n in wanted} | results
     values = compile_equations([*forward, *found.equations], env, shapes).run(env)
-    equations = {g.name: g.equation for g in program.grids}
+    equations = {g.name: g.equation for g in program.grids if not g.equation.source.why.startswith(DERIVED)}
     last = {e.name: e for e in found.backward}
     upstream = np.asarray(env.get(f"d{output}", 1.0))
-    arrays = tuple(
-        DerivedArray(
-            n, last[f"d{n}"], equations.get(f"d{n}"), _gap(values[f"d{n}"], stated[f"d{n}"]),
-            _gap(values[f"d{n}"], complex_step(program, env, n, output, upstream)) if numbers else None,
-            values[f"d{n}"],
-        )
-        for n in wanted
-        if f"d{n}" in stated
-    )  # fmt: skip
-    return DerivedFormula(name, found, arrays, numbers=shown if numbers else {})
+    arrays = []
+    for n in (n for n in wanted if f"d{n}" in stated):
+        value, by_author = values[f"d{n}"], equations.get(f"d{n}")
+        steps = complex_step(program, env, n, output, upstream) if numbers or by_author is None else None
+        arrays.append(
+            DerivedArray(
+                n, last[f"d{n}"], by_author, None if by_author is None else _gap(value, stated[f"d{n}"]),
+                None if steps is None else _gap(value, steps), value,
+            )
+        )  # fmt: skip
+    return DerivedFormula(name, found, tuple(arrays), numbers=shown if numbers else {})
 
 
 def _case(part: type[Part], name: str) -> tuple[Program, dict[str, Any], str, Mapping[str, Array], Mapping[str, Array]]:
