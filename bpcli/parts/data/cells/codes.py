@@ -46,6 +46,9 @@ _OF_NUMBERS = frozenset(("no", "nr", "nbr", "num", "number", "code", "id"))
 _WORD = re.compile(r"[^\W\d_]+")
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+MIN_MONTHS = 6
+"""Different numbers of six digits from which on they may be months."""
+
 NAME_STEP = 10
 """Amounts that come back are multiples of this, or more (20000, 25500); names are not."""
 
@@ -104,6 +107,15 @@ def are_compact_dates(digits: Sequence[str]) -> bool:
     what stands for none: 0, 00000000, 99999999, 99991231."""
     dates = [cell for cell in digits if cell[:4] != "9999" and cell.strip("0")]
     return len(dates) > 1 and all(len(cell) in (8, 12, 14) and _is_compact_date(cell) for cell in dates)
+
+
+def are_compact_months(digits: Sequence[str], least: int = MIN_MONTHS) -> bool:
+    """Whether cells are months of six digits, `least` different ones or more, of several years: 201512, 201601. Of six
+    other numbers hardly all would end in 01 to 12."""
+    found = set(digits)
+    months = len(found) >= least and all(len(cell) == 6 and "01" <= cell[4:] <= "12" for cell in found)
+    years = {cell[:4] for cell in found}
+    return months and (least < 2 or len(years) > 1) and all(int(year) in COMPACT_YEARS for year in years)
 
 
 def _is_compact_date(cell: str) -> bool:

@@ -15,7 +15,7 @@ SHORT_MONTH = "Jan -20"
 """The layout of a month's name and two digits, which are those of a year: Jan-15."""
 
 COMPACT_YEARS = range(1800, 2201)
-"""Years for which eight digits, or a month and four, are taken for a date; 9999 stands for none beside them."""
+"""Years for which six or eight digits, or a month and four, are taken for a date; 9999 stands for none beside them."""
 
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 ISO_DAYS = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
@@ -89,7 +89,7 @@ class WrittenDate(NamedTuple):
 
     `layout` is how it is written: by numbers (`2020-`, `-2020` or `-20`, with what stands between), with a month's name
     (`1 Jan 2000`, `Jan 1 2000`, `2000 Jan 1`, `Jan 2000`, `Jan -20`), `2000-01`, `01/2000`, `2000Q1`, `2000-W01`,
-    `2000年1月1日` or `20000131`. `first`, `second` and
+    `2000年1月1日`, `200001` or `20000131`. `first`, `second` and
     `third` are its numbers in their order (a month's name is a number); `order` is theirs where the layout says it, ""
     where it may be any. `micros` are the microseconds since midnight less the zone's.
     """
@@ -224,7 +224,9 @@ def _minutes_ahead(zone: str) -> int | None:
 
 
 def _compact(cell: str) -> WrittenDate | None:
-    """Returns the date of eight digits, with or without a time of four or six."""
+    """Returns the date of eight digits, with or without a time of four or six; of six, the first day of a month."""
+    if len(cell) == 6 and cell.isascii() and cell.isdigit() and int(cell[:4]) in COMPACT_YEARS:
+        return WrittenDate("200001", int(cell[:4]), int(cell[4:]), 1, "ymd", 0)
     found = _COMPACT.fullmatch(cell)
     if not found or (int(found[1]) not in COMPACT_YEARS and found[1] != "9999"):
         return None

@@ -7,7 +7,7 @@ from string import ascii_letters
 from bpcli.family import Kind
 from bpcli.family.cell_format import ColumnFormat
 from bpcli.parts.data.cells.clock import hours_of
-from bpcli.parts.data.cells.codes import are_codes, are_compact_dates
+from bpcli.parts.data.cells.codes import are_codes, are_compact_dates, are_compact_months
 from bpcli.parts.data.cells.dress import DressedNumber, is_usual_unit
 from bpcli.parts.data.cells.evidence import CellRules, FormatProblem, PresentCells
 from bpcli.parts.data.cells.find_dates import date_format, read_dates
@@ -58,7 +58,7 @@ def are_plain_numbers(cells: Sequence[str]) -> bool:
 
 def _are_other_digits(cells: Sequence[str], counts: Sequence[int]) -> bool:
     whole = all(map(str.isdigit, cells))
-    return whole and (are_codes(cells, counts) or are_compact_dates(cells))
+    return whole and (are_codes(cells, counts) or are_compact_dates(cells) or are_compact_months(cells, 1))
 
 
 def _plain(present: PresentCells, rules: CellRules) -> ColumnFormat | None:
@@ -67,7 +67,8 @@ def _plain(present: PresentCells, rules: CellRules) -> ColumnFormat | None:
         return None
     digits = [cell.lstrip("-") for cell in present.cells]
     if all(map(str.isdigit, digits)):  # marks of numbers say nothing of codes and dates
-        kind: Kind | None = "date" if are_compact_dates(present.cells) else None
+        dates = are_compact_dates(present.cells) or are_compact_months(present.cells)
+        kind: Kind | None = "date" if dates else None
         kind = kind or ("text" if are_codes(digits, present.counts) else None)
         if kind is not None:
             return ColumnFormat(kind, missing_values=rules.missing_values)

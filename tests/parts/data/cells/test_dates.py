@@ -49,6 +49,25 @@ def test_dates_come_back_from_every_layout(layout: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([f"{y}{m:02}" for y in (2015, 2016) for m in (1, 4, 12)], "date"),
+        ([f"{y}{m:02}" for y in (2015, 2016) for m in (1, 4)], "number"),  # too few to tell
+        ([f"2015{m:02}" for m in range(1, 13)], "number"),  # of one year
+        ([f"{y}{m:02}" for y in (2015, 2016) for m in range(1, 14)], "number"),
+        ([f"{y}{m:02}" for y in (3015, 3016) for m in range(1, 13)], "number"),
+        ([*(f"{y}{m:02}" for y in (2015, 2016) for m in range(1, 13)), "-201501"], "number"),
+    ],
+)
+def test_six_digits_are_months_where_all_are(cells: list[str], kind: str) -> None:
+    form = column(cells)
+    assert isinstance(form, ColumnFormat)
+    assert form.kind == kind
+    if kind == "date":
+        assert cell_values(cells, form).values[0] == days(datetime(2015, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
     ("cell", "order", "iso"),
     [
         ("1/2/2020", "dmy", "2020-02-01"), ("1/2/2020", "mdy", "2020-01-02"), ("3rd of May 2020", "", "2020-05-03"),
