@@ -72,6 +72,7 @@ def test_pages(lab: Lab, tmp_path: Path, ending: str) -> None:
         (["y[n] = foo(x[n])"], "no function or reduction is called foo"),
         (["y[n] = x[n"], "cannot be read"),
         (["softmx"], "did you mean `softmax`?"),
+        (["y[n<100000,m<100000] = x[n] * x[m]", "--numbers"], "the equations have 10,000,000,000 terms"),
         (["adam"], "`adam` is no layer, loss or penalty"),
         (["residual"], "`residual` holds layers"),
         (["y[n] = x[n]", "--by", "X"], "no equation reads X"),

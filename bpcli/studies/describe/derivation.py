@@ -16,7 +16,7 @@ from bpcli.numeric.shapes import Array, Shape
 from bpcli.parts.formula.program import DERIVED
 from bpcli.records.derived import DerivedArray, DerivedFormula
 from bpcli.records.training import Exit, Failure, Problem
-from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.describe.small_arrays import require_few_terms, small_arrays
 from bpcli.studies.describe.typed import EXAMPLE, check_indices, formula, typed_help
 from bpcli.studies.gradcheck.check_parts import first_sample
 from bpcli.studies.witness.cases import LayerCase, LossCase, PenaltyCase, equation_env, layer_program, states_equations
@@ -59,6 +59,8 @@ def _derived(
     if not first.by:
         raise NotationError("no array or number is read, by which there could be a derivative", f"such as {EXAMPLE}")
     env = small_arrays(spelled(forward), seed) if numbers else None
+    if env is not None:
+        require_few_terms(compile_equations(forward, env))
     if order == 1 and not (entries and output.free):
         return DerivedFormula(_title(forward), first, _checked(first, forward, env), of, numbers=env or {})
     top, differentiated = (forward, output) if order == 1 else ([*forward, *first.equations], first.backward[-1])

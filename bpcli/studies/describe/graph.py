@@ -16,6 +16,7 @@ from bpcli.numeric.shapes import Array
 from bpcli.records.graph import ComputationalGraph, GraphCheck, GraphEdge, ValuedNode
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe.corners import corner
+from bpcli.studies.describe.small_arrays import require_few_terms
 from bpcli.studies.witness.witness import complex_step, max_abs
 
 MAX_COMPARED_ENTRIES = 300
@@ -38,6 +39,7 @@ def valued_graph(
     shapes = {name: np.shape(value) for name, value in env.items()}
     output = program.grids[-1].name
     needed = program.needed({output})
+    require_few_terms(program)
     nodes = graph_nodes([g for g in program.grids if g.name in needed], shapes, constants)
     return _Valued(title, program, dict(env), nodes, about, arriving).graph()
 

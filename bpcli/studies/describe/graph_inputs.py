@@ -16,7 +16,7 @@ from bpcli.notation.syntax import Bind, Equation, Expr, Name, Read, Reduce, chan
 from bpcli.records.graph import ComputationalGraph, GraphCheck
 from bpcli.records.training import Exit, Failure, Problem
 from bpcli.studies.describe.graph import adjoint_gap, valued_graph
-from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.describe.small_arrays import require_few_terms, small_arrays
 from bpcli.studies.describe.typed import formula, typed_help
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.trace.open import TraceTarget
@@ -69,7 +69,7 @@ def typed_values(texts: Sequence[str]) -> dict[str, Any]:
         name, sign, value = (part.strip() for part in text.partition("="))
         try:
             array = np.asarray(yaml.safe_load(value), dtype=np.float64)
-        except (yaml.YAMLError, TypeError, ValueError):
+        except (yaml.YAMLError, TypeError, ValueError, RecursionError):
             array = np.asarray(np.nan)
         if not (sign and name.isidentifier()) or not np.isfinite(array).all() or not array.size:
             text = f"--at {text!r} gives no value: write a name with a number, or with a list for an array"
@@ -105,6 +105,7 @@ def _formula_graph(
         if at and missing:
             raise NotationError(f"{missing[0]} has no value", f"add --at {missing[0]}=1")
         program = compile_equations(forward, env)
+        require_few_terms(program)
         rng = np.random.default_rng(seed + 1)
         shape = program.grids[-1].shape
         arriving = np.round(rng.normal(size=shape), 1) if shape else None

@@ -1,12 +1,13 @@
 """Small random arrays for a formula: as large as its indices reach, so that it can be computed once with numbers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bpcli.notation.derive.letters import bound_in
-from bpcli.notation.evaluate import CONSTANTS
+from bpcli.notation.evaluate import CONSTANTS, Program
 from bpcli.notation.syntax import (
     Binary,
     Bind,
@@ -24,6 +25,8 @@ from bpcli.notation.syntax import (
 
 USUAL_SIZES = (2, 3, 2, 4)  # values of the first, the second ... index that no range is written with
 USUAL_COUNT = 2  # value of a name that ranges and indices are computed with
+MAX_ENTRIES = 1_000_000
+MAX_TERMS = 500_000_000  # of all sums, and entries of all arrays
 DECIMALS = 1  # of random numbers, so that a line of them can be followed by hand
 
 
@@ -47,12 +50,25 @@ def small_arrays(equations: Sequence[Equation], seed: int = 0) -> dict[str, Any]
                 shapes[n.array] = [max(a, b) for a, b in zip(known, reach, strict=False)]
     env: dict[str, Any] = dict(counts)
     for name, shape in shapes.items():
+        if math.prod(shape) > MAX_ENTRIES:
+            text = (
+                f"{name} would have {' x '.join(f'{d:,}' for d in shape)} numbers, and {MAX_ENTRIES:,} are small enough"
+            )
+            raise NotationError(text, "write smaller ranges")
         env[name] = np.round(rng.normal(size=shape), DECIMALS)
     for e in equations:
         for n in walk(e.right):
             if isinstance(n, Name) and n.id not in {*computed, *letters, *CONSTANTS, *env}:
                 env[n.id] = float(np.round(rng.uniform(0.5, 1.5), DECIMALS))
     return env
+
+
+def require_few_terms(program: Program) -> None:
+    """Raises NotationError where equations have so many terms that to go over them takes minutes."""
+    terms = sum(math.prod(map(float, g.size.values())) for g in program.grids)
+    if terms > MAX_TERMS:
+        text = f"the equations have {terms:,.0f} terms; the most is {MAX_TERMS:,}"
+        raise NotationError(text, "smaller ranges, fewer rows or a smaller network")
 
 
 def _counting(equation: Equation) -> set[str]:
