@@ -111,3 +111,8 @@ def test_the_jacobian_and_the_numbers_of_a_part(lab: Lab) -> None:
     assert "dy[l,m]/dx[n,k] = [n = l]*y[n,k]*([k = m] - y[n,m])" in ended.out
     assert "agrees with complex steps" in ended.out
     assert "agrees with complex steps" in lab.run("derive", "layer_norm", "--numbers").out
+
+
+def test_steps_call_arrays_by_their_symbols(lab: Lab) -> None:
+    assert "γ is used at every n: what arrives there adds up" in lab.run("derive", "batch_norm").out
+    assert "gamma is used at every n: what arrives there adds up" in lab.run("derive", "batch_norm", "--ascii").out

@@ -1,6 +1,14 @@
 """Derivations that textbooks and papers print: forward equations, the source, and what is derived from them."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bpcli.notation import compile_equations
+from bpcli.notation.derive.backward import spelled
+from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.describe.typed import formula
 
 
 @dataclass(frozen=True)
@@ -14,6 +22,17 @@ class Textbook:
     results: tuple[str, ...] = ()
     differs: str = ""
     by: tuple[str, ...] = ()
+
+
+def textbook_numbers(book: Textbook, seed: int) -> tuple[dict[str, Any], Any]:
+    """Small arrays for what a derivation reads, positive where a logarithm or a root needs it, and what arrives."""
+    forward = [formula(text) for text in book.forward]
+    env = small_arrays(spelled(forward), seed)
+    for name in ("var", "eps", "s", "margin"):
+        if name in env:
+            env[name] = np.abs(env[name]) + 0.5
+    shape = compile_equations(forward, env).grids[-1].shape
+    return env, np.random.default_rng(seed).normal(size=shape) if shape else np.asarray(1.0)
 
 
 TEXTBOOK = (

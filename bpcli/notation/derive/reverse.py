@@ -244,9 +244,10 @@ class Reverse:
         targets = self.targets[name]
         gathering = Gathering(self.indices, scope, targets)
         share = self.letters.again(self._tidy(gathering.gather(index, adjoint, guards)))
-        if share == ZERO:
+        if share != ZERO:
+            self.arriving.setdefault(name, []).append(share)
+        elif not self.naming.said:  # what cancels for a reason is told
             return
-        self.arriving.setdefault(name, []).append(share)
         entry = Read(name, tuple(map(Name, targets))) if targets else Name(name)
         summed = [self.letters[k].base for k in gathering.left]
         why = [f"{name} is used at every {', '.join(summed)}: what arrives there adds up"] if summed else []

@@ -1,6 +1,6 @@
 """A derivation in order, for any format to set: forward equations, the steps, the result, and how it was checked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bpcli.notation.derive.reverse import RuleApplied
@@ -35,12 +35,19 @@ class Lines:
 
 @dataclass(frozen=True)
 class StepLines:
-    """A rule applied: what arrives before at an expression, and after it at what is inside."""
+    """A rule applied: what arrives before at an expression, and after it at what is inside. A title about an array
+    begins with its `name`."""
 
     number: int
     title: str
     before: FormulaLine
     after: tuple[FormulaLine, ...]
+    name: str = ""
+
+    def titled(self, symbol: Callable[[str], str]) -> str:
+        """Returns the title with the array's symbol in place of its name."""
+        begins = self.name and self.title.startswith(f"{self.name} ")
+        return symbol(self.name) + self.title.removeprefix(self.name) if begins else self.title
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ def _opening(d: DerivedFormula) -> str:
 
 
 def _step(number: int, step: RuleApplied, of_one: bool) -> StepLines:
+    name = ""
     if step.rule == "entry":
         (entry, _), *_ = step.after
         name = entry.array if isinstance(entry, Read) else entry.id if isinstance(entry, Name) else ""
@@ -106,7 +114,7 @@ def _step(number: int, step: RuleApplied, of_one: bool) -> StepLines:
         FormulaLine(_gradient(inside) if of_one and step.rule == "entry" else inside, arrives)
         for inside, arrives in step.after
     )
-    return StepLines(number, title, FormulaLine(step.at, step.before), after)
+    return StepLines(number, title, FormulaLine(step.at, step.before), after, name)
 
 
 def _gradient(entry: Expr) -> Expr:

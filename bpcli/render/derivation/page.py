@@ -9,6 +9,7 @@ from bpcli.notation.mathml import MathML
 from bpcli.notation.reader import Reader
 from bpcli.notation.symbols import symbol_of
 from bpcli.notation.syntax import Equation, Expr, Read
+from bpcli.notation.text import Text
 from bpcli.records.derived import DerivedFormula
 from bpcli.render.derivation.content import (
     Block,
@@ -112,7 +113,11 @@ def _left(reader: Reader, node: Expr | None, entries_of: Equation | None, ratio:
 def formula_html(d: DerivedFormula) -> str:
     """Returns a page that stands alone, and can be read without scripts."""
     reader = MathML(d.known, of=d.of)
-    body = "".join(_html_block(block, reader) for block in derivation_blocks(d))
+    plain = Text(d.known)
+    body = "".join(
+        _html_block(block, reader, lambda name: plain.symbol(symbol_of(name, d.known), []).text)
+        for block in derivation_blocks(d)
+    )
     if d.numbers:
         tables = "".join(_table(name, value) for name, value in d.numbers.items())
         tables += "".join(_table(f"d{a.name}", a.value) for a in shown_arrays(d))
@@ -124,14 +129,14 @@ def _table(name: str, value: object) -> str:
     return array_table(np.asarray(value, dtype=np.float64), name, DIGITS)
 
 
-def _html_block(block: Block, reader: MathML) -> str:
+def _html_block(block: Block, reader: MathML, symbol: Callable[[str], str]) -> str:
     match block:
         case Section(heading, text):
             return tag("h2", escaped(heading)) + (tag("p", escaped(text)) if text else "")
         case Lines(lines, entries_of):
             return "".join(_html_line(_left(reader, n.left, entries_of, _mathml_ratio), "=", n, reader) for n in lines)
-        case StepLines(number, title, before, after):
-            inside = tag("h3", escaped(f"{number}. {title}"))
+        case StepLines(number, _, before, after):
+            inside = tag("h3", escaped(f"{number}. {block.titled(symbol)}"))
             for i, line in enumerate((before, *after)):
                 at = reader.draw(line.left).text if line.left is not None else ""
                 inside += _html_line(at, ":", line, reader, ("before", "after", "and")[min(i, 2)])

@@ -54,10 +54,10 @@ class FormulaTerminal:
             case Lines(lines, entries_of):
                 for line in lines:
                     yield from self._formula(self._left(line.left, entries_of), line, "  ")
-            case StepLines(number, title, before, after):
+            case StepLines(number, _, before, after):
                 yield Styled()
                 lead = f"{number:>3}  "
-                yield from self._wrapped(lead, printable(title), "bold", hang=len(lead))
+                yield from self._wrapped(lead, printable(block.titled(self._symbol)), "bold", hang=len(lead))
                 for i, line in enumerate((before, *after)):
                     word = ("before", "after", "")[min(i, 2)]
                     yield from self._formula(self._at(line.left), line, " " * INDENT + f"{word:<8}", ":  ")
@@ -67,6 +67,9 @@ class FormulaTerminal:
 
     def _at(self, node: Expr | None) -> str:
         return self.reader.draw(node).text if node is not None else ""
+
+    def _symbol(self, name: str) -> str:
+        return self.reader.symbol(symbol_of(name, self.d.known), []).text
 
     def _left(self, node: Expr | None, entries_of: Equation | None) -> str:
         if entries_of is None or not isinstance(node, Read) or not node.array.startswith(f"d{entries_of.name}_d"):

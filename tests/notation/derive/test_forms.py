@@ -5,6 +5,7 @@ import pytest
 
 from bpcli.notation import Eq, NotationError, compile_equations
 from bpcli.notation.derive.backward import derive_backward, derive_jacobian
+from bpcli.notation.syntax import Name, Number
 
 
 def derived(*forward: str, by: list[str] | None = None) -> list[str]:
@@ -167,3 +168,10 @@ def test_steps_are_told() -> None:
     found = derive_backward([Eq("y[n,o]", "exp(sum(i, x[n,i] * W[i,o]))")], ["W"])
     assert [s.rule for s in found.steps] == ["chain rule, exp", "sum", "product rule", "entry"]
     assert found.steps[-1].why == ("W is used at every n: what arrives there adds up",)
+
+
+def test_what_cancels_is_told_where_it_does() -> None:
+    """The third path of batch normalization: the variance leans on the mean, and deviations from it add up to 0."""
+    found = derive_backward([Eq("mu", "mean(i, x[i])"), Eq("var", "mean(i, (x[i] - mu)**2)")], ["x"])
+    steps = [s for s in found.steps if "deviations from their mean add up to 0" in s.why]
+    assert [(s.rule, str(s.at), s.after[0][1]) for s in steps] == [("entry", str(Name("mu")), Number(0))]

@@ -1,21 +1,18 @@
 """Derivations of textbooks and papers come out as they are printed there, and are right."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from textbook_derivations import TEXTBOOK, Textbook
+from textbook_derivations import TEXTBOOK, Textbook, textbook_numbers
 
 from bpcli.notation import Eq, compile_equations
-from bpcli.notation.derive.backward import derive_backward, spelled
+from bpcli.notation.derive.backward import derive_backward
 from bpcli.notation.derive.reverse import BackwardEquations
 from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.latex import Latex
 from bpcli.notation.mathml import MathML
 from bpcli.notation.syntax import parse
 from bpcli.notation.text import Ascii, Text
-from bpcli.studies.describe.derivation import formula
-from bpcli.studies.describe.small_arrays import small_arrays
+from bpcli.studies.describe.typed import formula
 from bpcli.studies.witness.witness import complex_step, max_abs
 
 ALL = pytest.mark.parametrize("book", TEXTBOOK, ids=lambda book: book.name)
@@ -33,17 +30,6 @@ def test_it_is_what_the_book_prints(book: Textbook) -> None:
     assert len(TEXTBOOK) >= 20
 
 
-def numbers(book: Textbook, seed: int) -> tuple[dict[str, Any], Any]:
-    """Small arrays for what a derivation reads, positive where a logarithm or a root needs it, and what arrives."""
-    forward = [formula(text) for text in book.forward]
-    env = small_arrays(spelled(forward), seed)
-    for name in ("var", "eps", "s", "margin"):
-        if name in env:
-            env[name] = np.abs(env[name]) + 0.5
-    shape = compile_equations(forward, env).grids[-1].shape
-    return env, np.random.default_rng(seed).normal(size=shape) if shape else np.asarray(1.0)
-
-
 @ALL
 def test_it_agrees_with_complex_steps(book: Textbook) -> None:
     """At several points, at one of which every derivative is not 0."""
@@ -51,7 +37,7 @@ def test_it_agrees_with_complex_steps(book: Textbook) -> None:
     output = parse(forward[-1]).name
     largest = dict.fromkeys(found.by, 0.0)
     for seed in range(4):
-        env, arriving = numbers(book, seed)
+        env, arriving = textbook_numbers(book, seed)
         known = {**env, f"d{output}": arriving} if arriving.ndim else env
         shapes = {f"d{name}": np.shape(env[name]) for name in found.by}
         values = compile_equations([*forward, *found.equations], known, shapes).run(known)
