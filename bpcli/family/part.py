@@ -68,6 +68,7 @@ class Part(Settings):
 
     registry: ClassVar[dict[str, type[Self]]] = {}
     family: ClassVar[str] = "part"  # how messages call it
+    stated_in_file: ClassVar[bool] = False  # whether its equations are those of the config, and not of its class
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

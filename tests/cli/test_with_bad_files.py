@@ -202,7 +202,7 @@ BAD: Mapping[str, tuple[str | bytes | None, int, str]] = {
         "11 | class Gain(Layer):\n"
         "   | ^^^^^^^^^^^^^^^^^^\n"
         "   = help: add `def backward(self, f: Frame, train: bool) -> None:`; the rule of backward: reads dy and keep; "
-        "writes dx and every d<param>\n",
+        "writes dx and every d<param>; or state the forward pass in `equations`: what is missing is derived from it\n",
     ),
     "has a method that cannot be called": (
         changed(GAIN, ("def forward(self, f, train)", "def forward(self, f)")),

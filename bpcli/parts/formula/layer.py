@@ -36,6 +36,7 @@ class FormulaLayer(Activation):
 
     type: Literal["formula"] = "formula"
     elementwise: ClassVar[bool] = False
+    stated_in_file: ClassVar[bool] = True
     y: Expression | None = Field(None, description="the output, as x[n,...] * sigmoid(beta * x[n,...])")
     steps: tuple[TypedEquation, ...] | None = Field(
         None, alias="equations", strict=False, min_length=1, description="equations, left = right, of which y is one"

@@ -44,6 +44,7 @@ class FormulaLoss(Loss):
     )
     settings: FormulaNumbers = Field((), description="numbers that the equations mention, by name")
     default_metrics: ClassVar[tuple[str, ...]] = ()
+    stated_in_file: ClassVar[bool] = True
 
     @property
     def targets(self) -> Literal["classes", "values"]:  # type: ignore[override]

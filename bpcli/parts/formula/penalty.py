@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -23,6 +23,7 @@ class FormulaPenalty(Regularizer):
     """
 
     type: Literal["formula"] = "formula"
+    stated_in_file: ClassVar[bool] = True
     penalty: Expression = Field(description="the penalty, as strength * sum(j, w[j]**2 / (1 + w[j]**2))")
     settings: FormulaNumbers = Field((), description="numbers that the formula mentions, by name")
 

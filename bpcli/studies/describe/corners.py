@@ -14,8 +14,6 @@ from bpcli.notation.derive.graph import FormulaNode, graph_nodes
 from bpcli.notation.derive.source import typed
 from bpcli.notation.derive.trees import names, replaced
 from bpcli.notation.syntax import Binary, Call, Compare, Expr, Name, Read, Reduce, changed, walk
-from bpcli.parts.formula.layer import FormulaLayer
-from bpcli.parts.formula.loss import FormulaLoss
 from bpcli.records.training import Problem
 from bpcli.studies.gradcheck.forward_equations import loss_program
 from bpcli.studies.run.setup import Setup
@@ -67,9 +65,9 @@ def _equal(node: FormulaNode, left: Expr, right: Expr, values: Mapping[str, Any]
 def spot_warnings(setup: Setup) -> tuple[Problem, ...]:
     """Returns a warning for each formula of an experiment that has no slope, or no finite value, at some of its first
     rows, before anything is learned."""
-    nodes = [n for n in setup.network_plan.walk() if isinstance(n.layer, FormulaLayer)]
+    nodes = [n for n in setup.network_plan.walk() if n.layer.stated_in_file]
     loss = setup.experiment.loss
-    if not nodes and not isinstance(loss, FormulaLoss):
+    if not nodes and not loss.stated_in_file:
         return ()
     split = setup.prepared.splits["train"]
     fitting = MAX_BYTES // max(1, network_bytes(setup.network_plan, 1, 8, need_dx=True, retain=True))
@@ -83,12 +81,12 @@ def spot_warnings(setup: Setup) -> tuple[Problem, ...]:
         batch.forward(True)
         found = []
         for bound in batch.chain.walk():
-            if isinstance(bound.layer, FormulaLayer):
+            if bound.layer.stated_in_file:
                 words = _spot(layer_program(bound, True), equation_env(bound), "y", n)
                 found += [setup.document.problem(bound.planned.loc, f"{bound.path}: {w}", **_HELP) for w in words]
                 if not np.isfinite(bound.frame.y).all():
                     return tuple(found)  # what follows is not finite for this
-        if isinstance(loss, FormulaLoss):
+        if loss.stated_in_file:
             env, program = loss_program(objective, batch)
             words = _spot(program, env, "L", n)
             found += [setup.document.problem(("loss",), f"loss: {w}", **_HELP) for w in words]
