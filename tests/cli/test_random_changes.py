@@ -168,7 +168,7 @@ def _built_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_built_once")
-@pytest.mark.parametrize("times", [600, pytest.param(15_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [200, pytest.param(15_000, marks=pytest.mark.slow)])
 class TestChanged:
     """Twice as many in all: half of them configs, half of them tables."""
 

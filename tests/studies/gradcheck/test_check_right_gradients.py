@@ -26,7 +26,7 @@ def alarms(report: GradcheckReport) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "seed", range(25), ids=lambda seed: f"{list(MOODS)[seed % len(MOODS)].replace(' ', '_')}-{seed}"
+    "seed", range(12), ids=lambda seed: f"{list(MOODS)[seed % len(MOODS)].replace(' ', '_')}-{seed}"
 )
 def test_a_random_network_is_right(seed: int) -> None:
     net, _ = random_net(seed, small=True)

@@ -99,7 +99,7 @@ def hold(count: int, folder: Path, seed: int) -> None:
 
 
 def test_the_mistake_is_found(tmp_path: Path) -> None:
-    hold(300, tmp_path, seed=1)
+    hold(150, tmp_path, seed=1)
 
 
 @pytest.mark.slow
