@@ -10,7 +10,7 @@ import typer
 
 from bpcli.cli import traced
 from bpcli.cli.endings import page_format, say_ending
-from bpcli.cli.options import With
+from bpcli.cli.options import Json, With
 
 
 class DerivationFormat(StrEnum):
@@ -47,6 +47,7 @@ def derive(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there.")] = None,
     width: traced.Width = None,
     ascii: traced.OnlyAscii = False,
+    json: Json = False,
     with_: With = None,
 ) -> int:
     """Derive the backward equations of a formula, step by step.
@@ -59,7 +60,8 @@ def derive(
     from bpcli.studies.custom.load import load
     from bpcli.studies.describe.derivation import derive_formula, derive_part
 
-    form = page_format(out, format and format.value, DerivationFormat.text.value, list(DerivationFormat))
+    said = DerivationFormat.json if json else format
+    form = page_format(out, said and said.value, DerivationFormat.text.value, list(DerivationFormat))
     load(with_ or ())
     single = len(formulas) == 1 and "=" not in formulas[0]
     if single and order > 1:

@@ -11,7 +11,7 @@ import typer
 
 from bpcli.cli import traced
 from bpcli.cli.endings import page_format, say_ending
-from bpcli.cli.options import Sets, With
+from bpcli.cli.options import Json, Sets, With
 
 if TYPE_CHECKING:
     from bpcli.records.graph import ComputationalGraph
@@ -52,6 +52,7 @@ def graph(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there.")] = None,
     width: traced.Width = None,
     ascii: traced.OnlyAscii = False,
+    json: Json = False,
 ) -> int:
     """Draw the computational graph of a formula or a network: values forward, derivatives backward.
 
@@ -62,7 +63,8 @@ def graph(
     from bpcli.render.graph.draw import write_graph
     from bpcli.render.graph.text import MAX_GAP
 
-    form = page_format(out, format and format.value, GraphFormat.text.value, list(GraphFormat))
+    said = GraphFormat.json if json else format
+    form = page_format(out, said and said.value, GraphFormat.text.value, list(GraphFormat))
     network: dict[str, Any] = {"--sample": sample, "--batch": batch, "--x": x, "--t": t, "--set": set_}
     found = _found(what, at, seed, network, with_)
     write_graph(found, form, out, width, traced.only_ascii(ascii, out) if form == "text" else ascii, digits)

@@ -55,7 +55,7 @@ def test_a_hessian(lab: Lab) -> None:
 
 
 def test_json_reads_back(lab: Lab) -> None:
-    found = json.loads(lab.run("derive", "y[n] = sum(i, x[n,i]**2)", "--format", "json").out)
+    found = json.loads(lab.run("derive", "y[n] = sum(i, x[n,i]**2)", "--json").out)
     assert found["backward"] == [{"left": "dx[n,i]", "right": "2 * dy[n] * x[n,i]", "why": ""}]
     assert {s["rule"] for s in found["steps"]} == {"sum", "power rule", "entry"}
 

@@ -22,7 +22,7 @@ def test_the_example_of_every_course(lab: Lab) -> None:
 
 def test_the_neuron_has_the_numbers_of_the_notes(lab: Lab) -> None:
     """Stanford CS231n prints two digits of them."""
-    found = json.loads(lab.run("graph", "sigmoid_neuron", "--format", "json").out)
+    found = json.loads(lab.run("graph", "sigmoid_neuron", "--json").out)
     nodes = {n["name"]: n for n in found["nodes"]}
     assert nodes["f"]["value"] == pytest.approx(0.73, abs=0.005)
     wanted = {"w0": -0.20, "x0": 0.39, "w1": -0.39, "x1": -0.59, "w2": 0.20}
