@@ -30,7 +30,14 @@ def findings(report: GradcheckReport) -> dict[str, str]:
     return {f.tensor: f.text for f in report.findings}
 
 
-@pytest.mark.parametrize("wrong", INSIDE.values(), ids=INSIDE)
+EVERY_SECOND = [
+    pytest.param(wrong, id=name, marks=pytest.mark.slow if place % 2 else ())
+    for place, (name, wrong) in enumerate(INSIDE.items())
+]
+"""All of them; every second one in the test command."""
+
+
+@pytest.mark.parametrize("wrong", EVERY_SECOND)
 def test_a_mistake_is_caught_in_its_tensor_and_named(wrong: WrongKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong.put_in(monkeypatch)
     report = check(NETS[wrong.net])
