@@ -363,8 +363,12 @@ PEERS: dict[type[Part], set[str]] = {
 }
 
 
-ALONE: dict[type[Part], set[str]] = {Clipper: {"adaptive", "percentile", "zscore"}}
-"""Parts that PyTorch does not have: the laws and the papers' own formulas are their witnesses."""
+ALONE: dict[type[Part], set[str]] = {
+    Clipper: {"adaptive", "percentile", "zscore"},
+    Layer: {"formula"}, Loss: {"formula"}, Regularizer: {"formula"},
+}  # fmt: skip
+"""Parts that PyTorch does not have: the laws and the papers' own formulas are their witnesses, and of what a file
+states parts that are built in (tests/parts/test_formula.py)."""
 
 
 @pytest.mark.peers

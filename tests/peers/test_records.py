@@ -70,6 +70,7 @@ HOW = "`PYTHONPATH=tests/support python -m peer_records` writes what the modules
 WITHOUT = {
     "initializer/values": "copies what a file says",
     "scaler/none": "changes nothing",
+    **{f"{family}/formula": "is what a file states" for family in ("layer", "loss", "regularizer")},
     "metric/capped_loss": "no library has it: tests/parts/test_capped_loss.py finds the cap by bisection",
 }
 """Parts that nobody else's numbers are kept of, and why."""

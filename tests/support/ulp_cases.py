@@ -22,7 +22,7 @@ from bpcli.studies.witness.cases import LayerCase, LossCase
 DTYPES: dict[str, Any] = {"float32": np.float32, "float64": np.float64}
 
 ACTIVATIONS: list[Any] = [
-    *(kind for kind in Activation.registry if kind != "softmax"),
+    *(kind for kind in named_alone(Activation) if kind != "softmax"),
     {"type": "gelu", "approximate": "tanh"}, {"type": "softplus", "beta": 2.5}, {"type": "softplus", "beta": 0.1},
     {"type": "elu", "alpha": 0.5}, {"type": "leaky_relu", "slope": 0.2},
 ]  # fmt: skip
