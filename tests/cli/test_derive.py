@@ -73,6 +73,7 @@ def test_pages(lab: Lab, tmp_path: Path, ending: str) -> None:
         (["y[n] = x[n"], "cannot be read"),
         (["softmx"], "did you mean `softmax`?"),
         (["y[n<100000,m<100000] = x[n] * x[m]", "--numbers"], "the equations have 10,000,000,000 terms"),
+        *((["y = " + zero], "it divides by 0, whatever is put in") for zero in ("x/0", "1/(x-x)", "x + 1/0.0")),
         (["adam"], "`adam` is no layer, loss or penalty"),
         (["residual"], "`residual` holds layers"),
         (["y[n] = x[n]", "--by", "X"], "no equation reads X"),

@@ -98,6 +98,24 @@ def test_where_the_data_stands_on_a_corner(stated: Lab, old: str, new: str, said
     assert ended.err.count("warning:") == 1
 
 
+@pytest.mark.parametrize("command", ["check", "graph", "train", "gradcheck"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x[n,...] * sigmoid(beta * x[n,...])", "beta * x[n,...] / 0"),
+        ("z[n,o] / (1 + abs(z[n,o]))", "z[n,o] / (b[o] - b[o])"),
+        ("sum(k, log(cosh(x[n,k] - t[n,k])))", "sum(k, x[n,k] / 0)"),
+        ("strength * sum(j, w[j]**2 / (1 + w[j]**2))", "strength * sum(j, w[j] / (w[j] - w[j]))"),
+    ],
+)
+def test_a_division_by_0_is_refused(stated: Lab, command: str, old: str, new: str) -> None:
+    assert old in STATED
+    stated.write("f.yaml", STATED.replace(old, new))
+    ended = stated.run(command, "f.yaml")
+    assert ended.code == Exit.BAD_INPUT, ended.err
+    assert "it divides by 0, whatever is put in" in ended.err
+
+
 def test_what_is_not_stated_is_asked_for(lab: Lab, tmp_path: Path) -> None:
     lab.write("f.yaml", STATED.replace("z[n,o] / (1 + abs(z[n,o]))", "z[n,o] / (1 + abz(z[n,o]))"))
     ended = lab.run("check", "f.yaml")

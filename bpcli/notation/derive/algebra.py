@@ -23,6 +23,7 @@ from bpcli.notation.syntax import (
     Expr,
     Name,
     Negate,
+    NotationError,
     Number,
     Read,
     Reduce,
@@ -137,7 +138,9 @@ def multiply(*factors: Expr) -> Expr:
 
 
 def quotient(left: Expr, right: Expr) -> Expr:
-    """Returns a quotient."""
+    """Returns a quotient. Raises NotationError where it divides by 0, whatever is put in."""
+    if as_product(right).coefficient == 0:
+        raise NotationError("it divides by 0, whatever is put in", "divide by what is not always 0")
     return multiply(left, Binary("/", ONE, right))
 
 
@@ -354,6 +357,8 @@ def _key(node: Expr, bound: Mapping[str, str]) -> str:
             return f"{array}[{','.join(map(go, index))}]"
         case Negate() | Binary(op="*" | "/"):
             p = as_product(node)
+            if p.powers == ((node, 1),) and isinstance(node, Binary):  # a division by 0 is not taken apart
+                return f"({go(node.left)}{node.op}{go(node.right)})"
             listed = sorted(f"{go(b)}^{float(e)!r}" for b, e in p.powers)
             return f"({float(p.coefficient)!r}*{'*'.join(listed)})"
         case Binary(op="**", left=left, right=right):

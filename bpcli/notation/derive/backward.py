@@ -47,7 +47,7 @@ def derive_backward(
 
     Raises NotationError where the equations do not say anything, or have no derivative.
     """
-    return _in_depth(lambda: reverse(forward, by, env, results).derive())
+    return derived_within_limits(lambda: reverse(forward, by, env, results).derive())
 
 
 def derive_jacobian(
@@ -58,15 +58,18 @@ def derive_jacobian(
 ) -> BackwardEquations:
     """Returns the derivatives of every entry of the output by every entry of an array: `dy_dx[n,i,m,k]` is the
     derivative of y[m,k] by x[n,i]. Arguments and errors as of `derive_backward`."""
-    return _in_depth(lambda: reverse(forward, by, env, results).jacobian())
+    return derived_within_limits(lambda: reverse(forward, by, env, results).jacobian())
 
 
-def _in_depth(derivation: Callable[[], BackwardEquations]) -> BackwardEquations:
+def derived_within_limits(derivation: Callable[[], BackwardEquations]) -> BackwardEquations:
+    """Returns a derivation. Raises NotationError where it is nested too deep, or has a number too large for a float."""
     try:
         return derivation()
     except RecursionError:
         text = "an expression is nested too deep to be derived"
         raise NotationError(text, "give names to quantities on the way: an equation of its own for each") from None
+    except ArithmeticError as error:
+        raise NotationError(f"a number of it cannot be computed: {error}", "write smaller numbers") from None
 
 
 def reverse(

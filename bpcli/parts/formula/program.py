@@ -12,6 +12,7 @@ from typing import Any
 from bpcli.family import ShapeError, near
 from bpcli.notation import Eq, NotationError, Program, compile_equations
 from bpcli.notation.derive.algebra import ONE
+from bpcli.notation.derive.backward import derived_within_limits
 from bpcli.notation.derive.reverse import BackwardEquations, Reverse
 from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.evaluate import CONSTANTS
@@ -113,7 +114,8 @@ def _derived(program: Program, output: str, by: Mapping[str, Shape], whole: Mapp
     grids = [g for g in program.grids if g.name in needed]
     seeds = {output: None if grids[-1].free else ONE}
     ranks = {name: len(shape) for name, shape in by.items()}
-    return Reverse([g.equation for g in grids], seeds, ranks, whole, [g.size for g in grids], by).derive()
+    equations, sizes = [g.equation for g in grids], [g.size for g in grids]
+    return derived_within_limits(lambda: Reverse(equations, seeds, ranks, whole, sizes, by).derive())
 
 
 def keeps_rows_apart(eqs: Sequence[Eq]) -> bool:
