@@ -372,10 +372,12 @@ def changed(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 
 def walk(node: Expr) -> Iterator[Expr]:
-    """Yields the expression and all expressions inside it."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """Yields the expression and all expressions inside it, each before what is inside it."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += reversed(children(node))
 
 
 def reads(equation: Equation) -> set[str]:

@@ -16,6 +16,7 @@ from bpcli.records.training import Problem
 DEFAULT_WIDTH = 100  # columns
 TAB = "    "
 ELLIPSIS = "..."
+MAX_SENTENCE = 1000  # characters of a text or a help; of a longer one the middle is left out
 MIN_EXCERPT_WIDTH = 20  # cells of an excerpt that are shown on the narrowest console
 
 StyledLine = list[tuple[str, str]]
@@ -43,7 +44,7 @@ def _lines(problem: Problem, width: int) -> list[StyledLine]:
     accent = "bold red" if problem.level == "error" else "bold yellow"
     digits = len(str(max((number for number, _ in problem.excerpt), default=0)))
     margin = " " * digits
-    help = _clean(problem.help)
+    help = _sentence(problem.help)
     lines = [_headline(problem, accent)]
     if problem.file:
         # what was typed on the command line has no line number
@@ -74,7 +75,7 @@ def _headline(problem: Problem, accent: str) -> StyledLine:
     if problem.path:
         path = ".".join(_short(str(step)) for step in problem.path)
         line.append((f"{path}: ", "bold"))
-    line.append((_clean(problem.text), "bold"))
+    line.append((_sentence(problem.text), "bold"))
     if problem.code:
         line.append((f" [{_clean(problem.code)}]", "dim"))
     return line
@@ -123,6 +124,14 @@ def _cells(text: str) -> int:
 
 def _clean(text: str) -> str:
     return printable(text.replace("\t", TAB))
+
+
+def _sentence(text: str) -> str:
+    """Returns a text without its middle where it repeats something very long."""
+    if len(text) > MAX_SENTENCE:
+        half = MAX_SENTENCE // 2
+        text = f"{text[:half]}{ELLIPSIS} [{len(text) - 2 * half:,} characters] {ELLIPSIS}{text[-half:]}"
+    return _clean(text)
 
 
 def _short(step: str, max_length: int = 60) -> str:

@@ -172,3 +172,12 @@ def test_colour_says_the_same_and_reads_no_markup() -> None:
     coloured.print(rich_text(reported), soft_wrap=True)
     assert isinstance(coloured.file, StringIO)
     assert "\x1b[1;31m   ^^^^^^\x1b[0m" in coloured.file.getvalue()
+
+
+def test_of_a_text_that_repeats_something_very_long_the_middle_is_left_out() -> None:
+    drawn = draw(Problem(f"no part is called `{'x' * 10_000}`", help=f"write `{'y' * 10_000}` shorter"))
+    assert [len(line) for line in drawn.split("\n")] == [1033, 1034]
+    assert drawn.startswith("error: no part is called `xxx")
+    assert drawn.endswith("yyy` shorter")
+    assert "... [9,020 characters] ..." in drawn
+    assert draw(Problem("z" * 1000)) == "error: " + "z" * 1000

@@ -1,25 +1,20 @@
 """Products and sums of the notation's expressions, simplified: the little algebra that a derivation needs.
 
-An expression is taken apart into a sum of products, each a coefficient times powers of what is not taken apart further;
-equal powers are added, terms that cancel go, factors that a sum does not run over stand before it. What two
-expressions have in common is told by `key`, which does not look at the order of terms and factors or at the names of
-indices that are summed over.
+Terms that cancel go, what all terms have in common stands before them, factors that a sum does not run over before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
 
+from bpcli.notation.derive.products import Coefficient, Power, Product, as_product, key, multiplied, reduced, terms
 from bpcli.notation.derive.trees import names
 from bpcli.notation.syntax import (
     Binary,
     Bind,
     Call,
-    Compare,
-    Dots,
     Expr,
     Name,
     Negate,
@@ -30,111 +25,11 @@ from bpcli.notation.syntax import (
 )  # fmt: skip
 
 ZERO, ONE, TWO = Number(0), Number(1), Number(2)
-Coefficient = int | float | Fraction
-Power = int | float
-
-
-@dataclass(frozen=True)
-class Product:
-    """A coefficient times powers: (base, exponent), no exponent being 0."""
-
-    coefficient: Coefficient
-    powers: tuple[tuple[Expr, Power], ...] = ()
-
-    def times(self, other: Product) -> Product:
-        """Returns the product of both, equal bases together."""
-        powers: dict[str, tuple[Expr, Power]] = {}
-        for base, exponent in (*self.powers, *other.powers):
-            base, exponent = _plain_root(base, exponent)
-            name = key(base)
-            before = powers.get(name)
-            powers[name] = (base, exponent + (before[1] if before else 0))
-        kept = _as_tanh(tuple(_plain_root(b, e) for b, e in powers.values() if e != 0))
-        coefficient = _reduced(self.coefficient * other.coefficient)
-        return Product(coefficient, kept) if coefficient != 0 else Product(0)
-
-    def to(self, exponent: int) -> Product:
-        """Returns the product to a whole power."""
-        c = self.coefficient
-        power = Fraction(c) ** exponent if isinstance(c, int | Fraction) else float(c) ** exponent
-        return Product(_reduced(power), tuple((b, e * exponent) for b, e in self.powers))
-
-    @property
-    def name(self) -> str:
-        """What tells products apart that differ by more than their coefficient."""
-        return "*".join(sorted(f"{key(b)}^{float(e)!r}" for b, e in self.powers))
-
-    def without(self, taken: Iterable[tuple[Expr, Power]]) -> Product:
-        """Returns the product divided by these powers."""
-        return self.times(Product(1, tuple((b, -e) for b, e in taken)))
-
-
-def _plain_root(base: Expr, exponent: Power) -> tuple[Expr, Power]:
-    """Returns a for sqrt(a)**2."""
-    if isinstance(base, Call) and base.fn == "sqrt" and exponent % 2 == 0 and exponent != 0:
-        return base.args[0], exponent // 2
-    return base, exponent
-
-
-def _as_tanh(powers: tuple[tuple[Expr, Power], ...]) -> tuple[tuple[Expr, Power], ...]:
-    """Returns powers with tanh u for sinh u / cosh u, which does not overflow."""
-    for base, exponent in powers:
-        below = (Call("cosh", base.args), -exponent) if isinstance(base, Call) and base.fn == "sinh" else None
-        if below in powers and exponent > 0:
-            return tuple((Call("tanh", b.args), e) if b == base and isinstance(b, Call) else (b, e)
-                         for b, e in powers if (b, e) != below)  # fmt: skip
-    return powers
-
-
-def _reduced(value: Coefficient) -> Coefficient:
-    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
-
-
-# apart
-
-
-@lru_cache(maxsize=1 << 14)
-def as_product(node: Expr) -> Product:
-    """Returns an expression as a product; a sum is one power of it."""
-    match node:
-        case Number(value=value):
-            return Product(value)
-        case Negate(operand=operand):
-            return as_product(operand).times(Product(-1))
-        case Binary(op="*", left=left, right=right):
-            return as_product(left).times(as_product(right))
-        case Binary(op="/", left=left, right=right):
-            under = as_product(right)
-            if under.coefficient != 0:
-                return as_product(left).times(under.to(-1))
-        case Binary(op="**", left=left, right=Number(value=value)) if float(value).is_integer() and abs(value) < 1000:
-            inner = as_product(left)
-            if inner.coefficient != 0 or value > 0:
-                return inner.to(int(value))
-    return Product(1, ((node, 1),))
-
-
-def terms(node: Expr) -> list[Product]:
-    """Returns an expression as a sum of products."""
-    match node:
-        case Binary(op="+", left=left, right=right):
-            return terms(left) + terms(right)
-        case Binary(op="-", left=left, right=right):
-            return terms(left) + [t.times(Product(-1)) for t in terms(right)]
-        case Negate(operand=operand):
-            return [t.times(Product(-1)) for t in terms(operand)]
-    return [as_product(node)]
-
-
-# together
 
 
 def multiply(*factors: Expr) -> Expr:
     """Returns the product of expressions."""
-    found = Product(1)
-    for factor in factors:
-        found = found.times(as_product(factor))
-    return as_expression(found)
+    return as_expression(multiplied(map(as_product, factors)))
 
 
 def quotient(left: Expr, right: Expr) -> Expr:
@@ -222,9 +117,7 @@ def _like_together(products: Iterable[Product]) -> list[Product]:
     like: dict[str, Product] = {}
     for p in products:
         before = like.get(p.name)
-        like[p.name] = (
-            p if before is None else replace(before, coefficient=_reduced(before.coefficient + p.coefficient))
-        )
+        like[p.name] = p if before is None else replace(before, coefficient=reduced(before.coefficient + p.coefficient))
     return [p for p in like.values() if p.coefficient != 0]
 
 
@@ -330,63 +223,3 @@ def power(base: Expr, exponent: Expr) -> Expr:
     if isinstance(exponent, Number) and float(exponent.value).is_integer():
         return as_expression(as_product(Binary("**", base, exponent)))
     return Binary("**", base, exponent)
-
-
-# equality
-
-
-@lru_cache(maxsize=1 << 14)
-def key(node: Expr) -> str:
-    """Returns a text that is the same for expressions that are the same up to the order of terms and factors and the
-    names of indices that are summed over."""
-    return _key(node, {})
-
-
-def _key(node: Expr, bound: Mapping[str, str]) -> str:
-    def go(inside: Expr) -> str:
-        return _key(inside, bound) if bound and names(inside) & bound.keys() else key(inside)
-
-    match node:
-        case Number(value=value):
-            return repr(float(value))
-        case Name(id=name):
-            return bound.get(name, name)
-        case Dots():
-            return "..."
-        case Read(array=array, index=index):
-            return f"{array}[{','.join(map(go, index))}]"
-        case Negate() | Binary(op="*" | "/"):
-            p = as_product(node)
-            if p.powers == ((node, 1),) and isinstance(node, Binary):  # a division by 0 is not taken apart
-                return f"({go(node.left)}{node.op}{go(node.right)})"
-            listed = sorted(f"{go(b)}^{float(e)!r}" for b, e in p.powers)
-            return f"({float(p.coefficient)!r}*{'*'.join(listed)})"
-        case Binary(op="**", left=left, right=right):
-            p = as_product(node)
-            if p.powers != ((node, 1),):
-                return f"({float(p.coefficient)!r}*{'*'.join(sorted(f'{go(b)}^{float(e)!r}' for b, e in p.powers))})"
-            return f"({go(left)}**{go(right)})"
-        case Binary(op="+" | "-"):
-            return f"({'+'.join(sorted(_term_key(t, bound) for t in terms(node)))})"
-        case Binary(op=op, left=left, right=right):
-            return f"({go(left)}{op}{go(right)})"
-        case Compare(op=op, left=left, right=right):
-            if op in (">", ">="):
-                op, left, right = op.replace(">", "<"), right, left
-            one, two = go(left), go(right)
-            return f"[{op.join(sorted((one, two)) if op in ('==', '!=') else (one, two))}]"
-        case Call(fn=fn, args=args):
-            return f"{fn}({','.join(map(go, args))})"
-        case Reduce(fn="count", over=over):
-            return f"count({','.join(sorted(bound.get(b.letter, b.letter) for b in over if isinstance(b, Bind)))})"
-        case Reduce(fn=fn, over=over, body=body, extra=extra):
-            inner = dict(bound)
-            for b in over:
-                if isinstance(b, Bind):
-                    inner[b.letter] = f"${len(inner)}" + (f"<{go(b.size)}" if b.size is not None else "")
-            return f"{fn}{len(over)}({','.join(_key(e, inner) for e in extra)}|{_key(body, inner)})"
-    raise TypeError(node)
-
-
-def _term_key(t: Product, bound: Mapping[str, str]) -> str:
-    return f"{float(t.coefficient)!r}*" + "*".join(sorted(f"{_key(b, bound)}^{float(e)!r}" for b, e in t.powers))

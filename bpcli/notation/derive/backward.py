@@ -68,8 +68,9 @@ def derived_within_limits(derivation: Callable[[], BackwardEquations]) -> Backwa
     except RecursionError:
         text = "an expression is nested too deep to be derived"
         raise NotationError(text, "give names to quantities on the way: an equation of its own for each") from None
-    except ArithmeticError as error:
-        raise NotationError(f"a number of it cannot be computed: {error}", "write smaller numbers") from None
+    except ArithmeticError:
+        text = "a number in it is too large or too small for a float, which reaches from 1e-308 to 1e308"
+        raise NotationError(text, "write numbers in between") from None
 
 
 def reverse(

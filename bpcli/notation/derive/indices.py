@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bpcli.notation.derive.algebra import Product, add, as_expression, as_product, key, quotient, sum_of_products, terms
+from bpcli.notation.derive.algebra import add, as_expression, quotient, sum_of_products
 from bpcli.notation.derive.letters import Letters
+from bpcli.notation.derive.products import Product, as_product, key, terms
 from bpcli.notation.syntax import Binary, Expr, Name, Negate, Number, Read, Reduce, changed, walk
 
 Span = tuple[int, int]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bpcli.notation.derive.algebra import ONE, key
+from bpcli.notation.derive.algebra import ONE
+from bpcli.notation.derive.products import key
 from bpcli.notation.derive.source import typed_equation
 from bpcli.notation.derive.trees import replaced
 from bpcli.notation.syntax import (

@@ -5,21 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from bpcli.notation.derive.algebra import (
-    ONE,
-    ZERO,
-    Power,
-    Product,
-    add,
-    as_expression,
-    as_product,
-    key,
-    negate,
-    sum_over,
-    terms,
-)
+from bpcli.notation.derive.algebra import ONE, ZERO, add, as_expression, multiply, negate, power, sum_over
 from bpcli.notation.derive.letters import Letters
+from bpcli.notation.derive.products import Power, Product, as_product, key, terms
 from bpcli.notation.derive.simplify import simplified
 from bpcli.notation.derive.trees import names, replaced
 from bpcli.notation.syntax import (
@@ -39,7 +29,8 @@ from bpcli.notation.syntax import (
 )  # fmt: skip
 
 Binding = Mapping[str, str]
-Powers = Sequence[tuple[Expr, Power]]
+MAX_COMPARED = 50_000
+"""Expressions that are compared with what has a name, of one derivation; after them, what follows is written out."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +92,7 @@ class Naming:
         self.quantities, self.letters = named_quantities(opened), letters
         self.shares = adding_up(opened)
         self.said: list[str] = []
+        self.compared = 0
 
     def name(self, node: Expr) -> Expr:
         """Returns an expression with names in place of what they stand for."""
@@ -153,11 +145,14 @@ class Naming:
             return None
         for quantity in self.quantities:
             wanted = as_product(quantity.right)
-            if wanted.coefficient != 1 or wanted.powers == ((quantity.right, 1),):
+            if wanted.powers == ((quantity.right, 1),) or len(wanted.powers) > len(p.powers):
                 continue
+            if wanted.coefficient not in (1, p.coefficient, -p.coefficient):
+                continue
+            coefficient = p.coefficient if wanted.coefficient == 1 else 1 if wanted.coefficient == p.coefficient else -1
             for binding, rest in self._take(quantity, list(wanted.powers), list(p.powers), {}):
                 value = as_product(_renamed(quantity.value, binding))
-                return self.name(as_expression(Product(p.coefficient, tuple(rest)).times(value)))
+                return self.name(as_expression(Product(coefficient, tuple(rest)).times(value)))
         return None
 
     def _take(
@@ -169,13 +164,16 @@ class Naming:
             return
         (base, exponent), *others = wanted
         for i, (b, e) in enumerate(among):
-            if e * exponent > 0 and abs(e) >= abs(exponent):
+            if e * exponent > 0 and abs(e) >= abs(exponent) and _skeleton(b) == _skeleton(base):
                 for bound in self._unify(q, base, b, binding):
                     left = [(b, e - exponent)] if e != exponent else []
                     yield from self._take(q, others, [*among[:i], *left, *among[i + 1 :]], bound)
 
     def _unify(self, q: Named, pattern: Expr, node: Expr, binding: Binding) -> Iterator[Binding]:
         """Yields for which indices the pattern is the expression."""
+        self.compared += 1
+        if self.compared > MAX_COMPARED:
+            return
         match pattern, node:
             case Name(id=free), Name(id=found) if free in q.free:
                 if binding.get(free, found) == found and self._may_stand(q, free, found):
@@ -248,6 +246,12 @@ class Naming:
         return [key(b.size) if isinstance(b, Bind) and b.size is not None else "" for b in node.over]
 
 
+@lru_cache(maxsize=1 << 14)
+def _skeleton(node: Expr) -> str:
+    """Returns what expressions have in common that differ in the names of their indices alone."""
+    return key(replaced(node, dict.fromkeys(names(node), Name("?"))))
+
+
 def _read_whole(letter: str, node: Expr) -> bool:
     """Whether an array is read along the whole axis by this index."""
     match node:
@@ -274,4 +278,6 @@ def _inside(node: Expr, go: Callable[[Expr], Expr]) -> Expr:
             return node
         case Reduce(fn=fn, over=over, body=body, extra=extra):
             return Reduce(fn, over, go(body), extra)
+        case Binary(op="*" | "/") if (p := as_product(node)).powers != ((node, 1),):
+            return multiply(as_expression(Product(p.coefficient)), *(power(go(b), Number(e)) for b, e in p.powers))
     return changed(node, go)

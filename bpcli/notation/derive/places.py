@@ -9,19 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bpcli.notation.derive.algebra import (
-    ONE,
-    ZERO,
-    add,
-    as_expression,
-    as_product,
-    multiply,
-    negate,
-    quotient,
-    sum_over,
-    terms,
-)
+from bpcli.notation.derive.algebra import ONE, ZERO, add, as_expression, multiply, negate, quotient, sum_over
 from bpcli.notation.derive.indices import Indices
+from bpcli.notation.derive.products import as_product, terms
 from bpcli.notation.derive.trees import names, replaced
 from bpcli.notation.syntax import Binary, Bind, Call, Compare, Expr, Name, Negate, Number, Read, Reduce, changed
 

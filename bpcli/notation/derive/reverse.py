@@ -40,6 +40,8 @@ from bpcli.numeric.shapes import Shape
 _AXES = {3: "t", 4: "hw"}  # letters for axes of rows of signals and of images, where no read tells any
 MAX_NODES = 20_000
 """Nodes of all expressions of a derivation, above which it is refused."""
+MAX_WRITTEN = 2 * MAX_NODES
+"""Nodes of all that the steps of a derivation write out, above which it is refused."""
 MAX_SHORTENED = 300
 """Nodes of an expression up to which its brackets are multiplied out where that is shorter."""
 
@@ -111,7 +113,7 @@ class Reverse:
         self.targets |= {e.name: e.letters for e in self.opened}
         self.arriving: dict[str, list[Expr]] = {}
         self.steps: list[RuleApplied] = []
-        self.nodes = 0
+        self.nodes = self.written = 0
         self.moving = self._moving()
 
     def derive(self) -> BackwardEquations:
@@ -173,12 +175,15 @@ class Reverse:
     def _tidy(self, node: Expr) -> Expr:
         tidy = self._short(node)
         self.nodes += size_of(tidy)
-        if self.nodes > MAX_NODES:
+        self._bound(self.nodes, MAX_NODES)
+        return tidy
+
+    def _bound(self, nodes: int, most: int) -> None:
+        if nodes > most:
             raise NotationError(
-                f"the derivation of {', '.join(self.seeds)} takes more than {MAX_NODES:,} terms and factors",
+                f"the derivation of {', '.join(self.seeds)} takes more than {most:,} terms and factors",
                 "give names to quantities on the way: an equation of its own for each",
             )
-        return tidy
 
     def _short(self, node: Expr) -> Expr:
         tidy = simplified(self.naming.name(simplified(node)))
@@ -268,6 +273,8 @@ class Reverse:
         down."""
         said = tuple(dict.fromkeys(filter(None, (*why, *self.naming.said))))
         self.naming.said.clear()
+        self.written += size_of(at) + size_of(before)
+        self._bound(self.written, MAX_WRITTEN)
         above = self.letters.together([at, before], [*scope, *self.extra])
         below = self.letters.together([e for pair in after for e in pair], [*inner, *self.extra])
         shown = tuple(zip(below[::2], below[1::2], strict=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bpcli.notation.derive.algebra import Product, as_product, sum_of_products, terms
+from bpcli.notation.derive.algebra import sum_of_products
+from bpcli.notation.derive.products import Product, as_product, terms
 from bpcli.notation.derive.trees import size_of
 from bpcli.notation.syntax import Binary, Expr, Name, Number, Read, Reduce, changed
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bpcli.notation.derive.algebra import add, key, multiply, negate, power, quotient, sum_over, where
+from collections.abc import Callable
+
+from bpcli.notation.derive.algebra import ONE, add, multiply, negate, power, quotient, sum_over, where
+from bpcli.notation.derive.products import key
 from bpcli.notation.syntax import (
     Binary,
     Bind,
@@ -26,14 +29,10 @@ def simplified(node: Expr) -> Expr:
             return node
         case Negate(operand=operand):
             return negate(simplified(operand))
-        case Binary(op="+", left=left, right=right):
-            return add(simplified(left), simplified(right))
-        case Binary(op="-", left=left, right=right):
-            return add(simplified(left), negate(simplified(right)))
-        case Binary(op="*", left=left, right=right):
-            return multiply(simplified(left), simplified(right))
-        case Binary(op="/", left=left, right=right):
-            return quotient(simplified(left), simplified(right))
+        case Binary(op="+" | "-"):
+            return add(*_chain(node, "+-", negate))
+        case Binary(op="*" | "/"):
+            return multiply(*_chain(node, "*/", lambda factor: quotient(ONE, factor)))
         case Binary(op="**", left=left, right=right):
             return power(simplified(left), simplified(right))
         case Call(fn="where", args=(condition, then, other)):
@@ -48,3 +47,14 @@ def simplified(node: Expr) -> Expr:
         case Reduce(fn=fn, over=over, body=body, extra=extra):
             return Reduce(fn, over, body if fn == "count" else simplified(body), tuple(map(simplified, extra)))
     return changed(node, simplified)
+
+
+def _chain(node: Expr, ops: str, inverse: Callable[[Expr], Expr]) -> list[Expr]:
+    """Returns the terms of a chain of sums and differences, or the factors of one of products and quotients, each
+    simplified; what the second of the two operations stands before, inverted."""
+    found = []
+    while isinstance(node, Binary) and node.op in ops:
+        part = simplified(node.right)
+        found.append(part if node.op == ops[0] else inverse(part))
+        node = node.left
+    return [simplified(node), *reversed(found)]

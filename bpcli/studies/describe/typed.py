@@ -45,9 +45,10 @@ def check_indices(equations: Sequence[Equation]) -> None:
     computed = {e.name for e in equations}
     for e in equations:
         numbers = {n.id for n in values(e.right) if isinstance(n, Name)}
+        known = {*bound_in(e), *computed, *numbers}
         for read in (n for n in walk(e.right) if isinstance(n, Read)):
             for k in (i.id for i in read.index if isinstance(i, Name)):
-                if len(k) == 1 and k.islower() and k not in {*bound_in(e), *computed, *numbers}:
+                if len(k) == 1 and k.islower() and k not in known:
                     raise NotationError(
                         f"{e.source.left} = {e.source.right}: the index {k} of {read.array} runs over nothing",
                         f"sum over it, sum({k}, ...), or let the left side have it",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from count_calls import Work
 
 from bpcli.notation import Eq, NotationError, compile_equations
 from bpcli.notation.derive.backward import derive_backward, derive_jacobian
@@ -22,6 +23,8 @@ def derived(*forward: str, by: list[str] | None = None) -> list[str]:
             "dW[i,o] = sum(n, dy[n,o] * x[n,i] * (1 - y[n,o]**2))",
             "db[o] = sum(n, dy[n,o] * (1 - y[n,o]**2))",
         ]),
+        (["y[n] = log(cosh(x[n]))"], ["dx[n] = dy[n] * tanh(x[n])"]),
+        (["y[n] = 3 + 1 / cosh(x[n])"], ["dx[n] = -dy[n] * tanh(x[n]) / cosh(x[n])"]),
         (["y[n,i] = 1 / (1 + exp(-x[n,i]))"], ["dx[n,i] = dy[n,i] * y[n,i] * (1 - y[n,i])"]),
         (["y[n,k] = exp(x[n,k]) / sum(k, exp(x[n,k]))"], [
             "dx[n,k] = y[n,k] * (dy[n,k] - sum(j, dy[n,j] * y[n,j]))"
@@ -139,6 +142,29 @@ class TestWhatIsNotANumber:
         assert self.value("sum(i, x[i] % 2)", [0.3, -3]) == [1, 1]
 
 
+def _chain(op: str, term: str, length: int) -> str:
+    return op.join(term.replace("k", str(k)) for k in range(1, length + 1))
+
+
+LONG = [
+    _chain(" + ", "where(x > k, x, cos(x*k))", 300),
+    _chain(" * ", "cos(x*k)", 119),
+    _chain(" * ", "cos(x*k)", 300),
+    _chain(" / ", "cosh(x + k)", 200),
+    _chain(" * ", "(x + k)", 200),
+    _chain(" * ", "(x**k + k*x)", 100),
+    _chain(" + ", f"({_chain('*', 'cos(x*k)', 20)})", 40),
+    _chain(" + ", "norm(i<3, x*k + i)", 100),
+    _chain(" * ", "(x % k)", 200),
+    _chain(" * ", "sigmoid(x + k)", 200),
+]
+
+
+def test_part_of_a_product_has_a_name() -> None:
+    forward = ["q[n] = 2 * x[n]**2", "y[n] = q[n] - 2 * x[n]**3 * z[n]"]
+    assert derived(*forward, by=["z"]) == ["dz[n] = -dy[n] * x[n] * q[n]"]
+
+
 class TestRefusals:
     def test_percentile(self) -> None:
         with pytest.raises(NotationError, match="percentile has no derivative"):
@@ -151,6 +177,22 @@ class TestRefusals:
         with pytest.raises(NotationError, match="more than 20,000") as caught:
             derived(f"y = {nested}")
         assert "an equation of its own" in caught.value.help
+
+    @pytest.mark.parametrize("formula", [*LONG[:2], *(pytest.param(f, marks=pytest.mark.slow) for f in LONG[2:])])
+    def test_what_is_too_long_is_refused_before_much_is_done(self, formula: str) -> None:
+        with Work() as done, pytest.raises(NotationError, match=r"more than [24]0,000"):
+            derived(f"y = {formula}")
+        assert done.calls < 15_000_000  # some two seconds; without limits, minutes
+
+    @pytest.mark.parametrize("formula", ["1e200*x*1e200", "(1e200*x)**-1*1e-200", "(2*1e200*1e200)*x"])
+    def test_numbers_that_are_no_floats(self, formula: str) -> None:
+        with pytest.raises(NotationError, match="too large or too small for a float"):
+            derived(f"y = {formula}")
+
+    @pytest.mark.parametrize(("formula", "slope"), [("10**400*x", "10**400"), ("(3*x)**-900", "-2700 * (3*x)**-901"),
+                                                    ("2**10*x", "1024")])  # fmt: skip
+    def test_powers_of_numbers_are_written_out_where_they_are_short(self, formula: str, slope: str) -> None:
+        assert derived(f"y = {formula}")[0].replace(" ", "") == f"dx={slope}".replace(" ", "")
 
     def test_nothing(self) -> None:
         with pytest.raises(NotationError, match="no equation to derive"):
